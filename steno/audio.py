@@ -1,0 +1,111 @@
+"""Recordings in, 16 kHz mono float32 samples out.
+
+Decoding is libsndfile's (WAV, FLAC, OGG/Vorbis, OGG/Opus, MP3), resampling is soxr's.
+"""
+
+import io
+from os import PathLike, fspath
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from steno.errors import AudioError
+
+SAMPLE_RATE = 16_000
+"""Samples per second (Hz) of everything that the recogniser sees."""
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"})
+"""Lower-case endings that are taken for recordings when a folder is searched."""
+
+Samples = npt.NDArray[np.float32]
+Source = str | PathLike[str] | bytes | BinaryIO
+
+_REMEDY = "Steno reads WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and AU; convert the file to one of them."
+
+
+def load(source: Source, sample_rate: int = SAMPLE_RATE) -> Samples:
+    """Decode a recording, mix its channels and resample it.
+
+    Args:
+        source: a path, the bytes of a file, or an open binary file.
+        sample_rate: wanted rate in Hz.
+
+    Returns:
+        Samples of shape (N,), full scale ±1.
+
+    Raises:
+        AudioError: the file is missing, empty, damaged, of an unknown format, or holds NaN or infinity.
+    """
+    name = describe(source)
+    try:
+        samples, rate = soundfile.read(_openable(source), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError) as error:
+        raise _unreadable(source, name, error) from error
+    if not len(samples):
+        raise AudioError(f"{name}: the recording holds no samples", "Remove it from the data.")
+    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{name}: the recording holds samples that are not numbers", "Export it again.")
+    return resample(mono, rate, sample_rate)
+
+
+def resample(samples: Samples, from_rate: float, to_rate: float) -> Samples:
+    """Resample (N,) float32 samples between two rates in Hz; the same array if they are equal."""
+    if from_rate == to_rate:
+        return np.ascontiguousarray(samples)
+    resampled: Samples = soxr.resample(samples, from_rate, to_rate)
+    return resampled
+
+
+def duration(path: str | PathLike[str]) -> float:
+    """Seconds of a recording, from its header alone.
+
+    Raises:
+        AudioError: as :func:`load`.
+    """
+    try:
+        info = soundfile.info(fspath(path))
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise _unreadable(path, fspath(path), error) from error
+    if info.frames <= 0 or info.samplerate <= 0:
+        raise AudioError(f"{path}: the recording holds no samples", "Remove it from the data.")
+    return float(info.frames) / float(info.samplerate)
+
+
+def is_audio(path: Path) -> bool:
+    """Whether the name ends like a recording's."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def describe(source: Source) -> str:
+    """A short name of the source for messages."""
+    if isinstance(source, (str, PathLike)):
+        return fspath(source)
+    if isinstance(source, (bytes, bytearray)):
+        return f"<{len(source)} bytes of audio>"
+    return str(getattr(source, "name", "<audio stream>"))
+
+
+def _openable(source: Source) -> str | BinaryIO:
+    if isinstance(source, (str, PathLike)):
+        return fspath(source)
+    if isinstance(source, (bytes, bytearray)):
+        return io.BytesIO(source)
+    return source
+
+
+def _unreadable(source: Source, name: str, error: Exception) -> AudioError:
+    if isinstance(source, (str, PathLike)):
+        path = Path(source)
+        if not path.exists():
+            return AudioError(f"{name}: no such file", "Check the path; relative ones start at the manifest.")
+        if path.is_dir():
+            return AudioError(f"{name}: is a folder, not a recording")
+        if path.stat().st_size == 0:
+            return AudioError(f"{name}: the file is empty", "Remove it or fetch it again.")
+    reason = str(error).rsplit(": ", 1)[-1].strip().rstrip(".") or type(error).__name__
+    return AudioError(f"{name}: cannot be decoded ({reason})", _REMEDY)

@@ -1,0 +1,41 @@
+"""The root of the command line: puts the groups together and turns a user's mistakes into exit code 2."""
+
+import sys
+
+import typer
+
+from steno import __version__
+from steno.cli import data
+from steno.errors import StenoError
+
+app = typer.Typer(
+    name="steno",
+    help="Train, track, register, evaluate and serve your own speech recogniser.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(data.app, name="data")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        typer.echo(f"steno {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a :class:`StenoError` becomes a message and exit code 2."""
+    try:
+        app()
+    except StenoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,183 @@
+"""The manifest: one JSON object a line, in NeMo's form, read lazily.
+
+Each line has ``audio_filepath`` (relative ones start at the manifest's folder), ``duration`` in seconds and
+``text``, and may have ``id``, ``speaker`` and further keys, which are kept. Only the position and the duration
+of each line stay in memory (12 bytes), so a million utterances open in seconds.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from steno.errors import ManifestError
+
+_KNOWN = frozenset({"audio_filepath", "duration", "text", "id", "speaker"})
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording with its transcript.
+
+    ``duration`` is in seconds; ``text`` is None where there is no transcript.
+    """
+
+    id: str
+    audio: Path
+    duration: float
+    text: str | None = None
+    speaker: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Manifest(Sequence[Utterance]):
+    """A manifest file, indexed but not loaded.
+
+    Args:
+        path: a JSONL file.
+
+    Raises:
+        ManifestError: the file is missing or empty, or a line is not valid; the line is named.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file: BinaryIO | None = None
+        offsets, durations = array("q"), array("f")
+        digest = hashlib.sha256()
+        for number, offset, line in _lines(self.path):
+            row = _parse(line, self.path, number)
+            offsets.append(offset)
+            durations.append(row["duration"])
+            digest.update(line)
+        if not offsets:
+            raise ManifestError(f"{self.path}: the manifest has no utterances", _MAKE_ONE)
+        self._offsets: npt.NDArray[np.int64] = np.frombuffer(offsets, dtype=np.int64)
+        self.durations: npt.NDArray[np.float32] = np.frombuffer(durations, dtype=np.float32)
+        self.digest = digest.hexdigest()[:16]
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio, as the manifest states them."""
+        return float(self.durations.sum(dtype=np.float64)) / 3600
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __getitem__(self, index: int) -> Utterance:  # type: ignore[override]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        if self._file is None:
+            self._file = self.path.open("rb")
+        self._file.seek(int(self._offsets[index]))
+        return _utterance(_parse(self._file.readline(), self.path, None), self.path, None)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        for number, _, line in _lines(self.path):
+            yield _utterance(_parse(line, self.path, number), self.path, number)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None}
+
+
+def read_rows(path: str | PathLike[str]) -> Iterator[tuple[int, Utterance | ManifestError]]:
+    """Every line of a manifest with its number: the utterance, or the error that the line is.
+
+    Raises:
+        ManifestError: the file itself cannot be read.
+    """
+    path = Path(path)
+    for number, _, line in _lines(path):
+        try:
+            yield number, _utterance(_parse(line, path, number), path, number)
+        except ManifestError as error:
+            yield number, error
+
+
+def write_manifest(path: str | PathLike[str], utterances: Iterable[Utterance]) -> int:
+    """Write a manifest and return its number of utterances.
+
+    Recordings below the manifest's folder are written relative to it, so that the folder can be moved; all
+    others absolute. The file appears whole or not at all.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    home = path.parent.resolve()
+    partial = path.with_name(path.name + ".part")
+    count = 0
+    with partial.open("wb") as out:
+        for utterance in utterances:
+            out.write(orjson.dumps(_row(utterance, home), option=orjson.OPT_APPEND_NEWLINE))
+            count += 1
+    partial.replace(path)
+    return count
+
+
+_MAKE_ONE = "Make one with: steno data prepare SOURCE --out manifest.jsonl"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Number (from 1), byte offset and bytes of each line that is not blank."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ManifestError(f"{path}: {error.strerror or error}", _MAKE_ONE) from error
+    with file:
+        offset = 0
+        try:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, offset, line
+                offset += len(line)
+        except OSError as error:
+            raise ManifestError(f"{path}: {error.strerror or error}") from error
+
+
+def _parse(line: bytes, path: Path, number: int | None) -> dict[str, Any]:
+    where = f"{path}:{number}" if number else str(path)
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ManifestError(f"{where}: not valid JSON ({error})", "Each line is one JSON object.") from None
+    if not isinstance(row, dict) or not isinstance(row.get("audio_filepath"), str):
+        raise ManifestError(f"{where}: no `audio_filepath`", _MAKE_ONE)
+    duration = row.get("duration")
+    if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 <= duration < 1e6:
+        raise ManifestError(f"{where}: `duration` is {duration!r}, not seconds", _MAKE_ONE)
+    if not isinstance(row.get("text"), str | None):
+        raise ManifestError(f"{where}: `text` is {row['text']!r}, not a string")
+    return row
+
+
+def _utterance(row: dict[str, Any], path: Path, number: int | None) -> Utterance:
+    audio = Path(row["audio_filepath"])
+    speaker = row.get("speaker")
+    return Utterance(
+        id=str(row.get("id") or audio.stem),
+        audio=audio if audio.is_absolute() else path.parent / audio,
+        duration=float(row["duration"]),
+        text=row.get("text"),
+        speaker=None if speaker is None else str(speaker),
+        extra={key: value for key, value in row.items() if key not in _KNOWN},
+    )
+
+
+def _row(utterance: Utterance, home: Path) -> dict[str, Any]:
+    audio = utterance.audio.resolve()
+    row: dict[str, Any] = {
+        "audio_filepath": str(audio.relative_to(home) if audio.is_relative_to(home) else audio),
+        "duration": round(utterance.duration, 6),
+        "id": utterance.id,
+    }
+    if utterance.text is not None:
+        row["text"] = utterance.text
+    if utterance.speaker is not None:
+        row["speaker"] = utterance.speaker
+    return row | utterance.extra
