@@ -5,7 +5,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
+from pydantic import field_validator
+
+from steno.config import Strict
 from steno.errors import TextError
 
 ENGLISH = " 'abcdefghijklmnopqrstuvwxyz"
@@ -92,6 +96,26 @@ class CharTokenizer:
     def decode(self, labels: Iterable[int]) -> str:
         """Text of labels without blanks, as they come out of a decoder."""
         return "".join(self.alphabet[label - 1] for label in labels if label != BLANK)
+
+
+class TokenizerConfig(Strict):
+    """The labels of a model: the characters of an alphabet."""
+
+    kind: Literal["characters"] = "characters"
+    alphabet: str = ENGLISH
+
+    @field_validator("alphabet")
+    @classmethod
+    def _valid(cls, alphabet: str) -> str:
+        try:
+            CharTokenizer(alphabet)
+        except TextError as error:
+            raise ValueError(error.message) from None
+        return alphabet
+
+    def build(self) -> CharTokenizer:
+        """The tokeniser that this describes."""
+        return CharTokenizer(self.alphabet)
 
 
 def required_frames(labels: Sequence[int]) -> int:

@@ -1,0 +1,80 @@
+"""Typed configuration: strict models that refuse unknown keys and suggest the nearest one."""
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from steno.errors import StenoError
+
+
+class Strict(BaseModel):
+    """A frozen value whose unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def validate(kind: type[Config], data: Any, source: str, error: type[StenoError]) -> Config:
+    """Read plain data into a typed value.
+
+    Raises:
+        error: with one line for each thing that is wrong: its key, what is wrong, the nearest key.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as problems:
+        lines = [_explain(kind, problem) for problem in problems.errors()]
+        raise error(f"{source}: " + "; ".join(lines)) from None
+
+
+def read_yaml(path: Path, error: type[StenoError]) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping.
+
+    Raises:
+        error: the file is missing or is not such YAML; the line is named.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise error(f"{path}: {problem.strerror or problem}") from problem
+    except UnicodeDecodeError:
+        raise error(f"{path}: is not UTF-8 text") from None
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise error(f"{where}: not valid YAML ({getattr(problem, 'problem', problem)})") from None
+    if not isinstance(data, dict):
+        raise error(f"{path}: is not a mapping of keys to values")
+    return data
+
+
+def _explain(kind: type[BaseModel], problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] != "extra_forbidden":
+        return f"`{key}`: {problem['msg']} (given: {problem['input']!r})"
+    known = sorted(_keys(kind))
+    leaves = [name for name in known if name.rsplit(".", 1)[-1] == location[-1]]
+    plain = ".".join(part for part in location if "-" not in part)
+    near = leaves or difflib.get_close_matches(plain, known, n=1, cutoff=0.6)
+    return f"unknown key `{plain}`" + (f", did you mean `{near[0]}`?" if near else "")
+
+
+def _keys(kind: type[BaseModel], prefix: str = "") -> set[str]:
+    found = set()
+    for name, info in kind.model_fields.items():
+        found.add(prefix + name)
+        for part in _models_in(info.annotation):
+            found |= _keys(part, f"{prefix}{name}.")
+    return found
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]

@@ -1,0 +1,190 @@
+"""Batches of audio for training and validation, decoded and augmented in worker processes.
+
+What a batch holds depends on nothing but the manifest, the settings, the seed, the epoch and its place in the
+epoch: not on the number of workers or processes, nor on what was loaded before. So training can stop anywhere
+and go on.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from steno import audio
+from steno.audio import Samples
+from steno.data.augment import add_noise, change_gain, change_speed
+from steno.data.batching import Indices, share
+from steno.data.manifest import Manifest, Utterance
+from steno.errors import AudioError, TextError
+from steno.features import masking
+from steno.text import CharTokenizer
+from steno.training.recipe import AugmentConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An utterance that could not be used, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One utterance, ready to be batched."""
+
+    index: int
+    samples: Samples
+    labels: list[int]
+    uniform: list[float]
+
+
+class Batch(NamedTuple):
+    """Utterances padded to the longest. B may be 0, where every utterance of the batch failed."""
+
+    indices_b: Tensor
+    samples_bn: Tensor
+    lengths_b: Tensor
+    labels_bl: Tensor
+    label_lengths_b: Tensor
+    uniform_bk: Tensor
+    failures: list[Failure]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch with its tensors on a device."""
+        moved = (x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self)
+        return Batch(*moved)  # type: ignore[arg-type]
+
+    def select(self, keep_b: Tensor) -> "Batch":
+        """The batch with only those utterances for which ``keep_b`` (B,) is true."""
+        return Batch(*(x[keep_b] if isinstance(x, Tensor) else x for x in self))  # type: ignore[arg-type]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio, without padding, at the rate of the recogniser."""
+        return int(self.lengths_b.sum()) / audio.SAMPLE_RATE
+
+
+class UtteranceDataset(Dataset[Item | Failure]):
+    """Decodes, and augments if asked to, the utterance at (epoch, index)."""
+
+    def __init__(
+        self, manifest: Manifest, tokenizer: CharTokenizer, augment: AugmentConfig | None = None, seed: int = 0
+    ) -> None:
+        self._manifest, self._tokenizer = manifest, tokenizer
+        self._augment, self._seed = augment, seed
+
+    def __getitem__(self, key: tuple[int, int]) -> Item | Failure:
+        epoch, index = key
+        utterance = self._manifest[index]
+        try:
+            return self._load(utterance, index, np.random.default_rng([self._seed, epoch, index]))
+        except (AudioError, TextError) as error:
+            return Failure(utterance.id, error.message)
+
+    def _load(self, utterance: Utterance, index: int, generator: np.random.Generator) -> Item:
+        if not utterance.text:
+            raise TextError(f"{utterance.id}: has no text")
+        labels = self._tokenizer.encode(utterance.text)
+        samples = audio.load(utterance.audio)
+        if self._augment is None:
+            return Item(index, samples, labels, [])
+        samples = _augmented(samples, self._augment, generator)
+        count = masking.draws(self._augment.mask) if self._augment.mask else 0
+        return Item(index, samples, labels, generator.random(count).tolist())
+
+
+def _augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Generator) -> Samples:
+    if settings.speed:
+        samples = change_speed(samples, settings.speed[generator.integers(len(settings.speed))])
+    if settings.noise and generator.random() < settings.noise.probability:
+        samples = add_noise(
+            samples, generator.uniform(*settings.noise.snr_db), generator.choice([0.0, 1.0, 2.0]), generator
+        )
+    if settings.gain_db:
+        samples = change_gain(samples, generator.uniform(*settings.gain_db))
+    return samples
+
+
+def collate(items: Sequence[Item | Failure]) -> Batch:
+    """Pad the utterances that could be loaded; list those that could not."""
+    good = [item for item in items if isinstance(item, Item)]
+    longest = max((len(item.samples) for item in good), default=0)
+    most_labels = max((len(item.labels) for item in good), default=0)
+    samples_bn = torch.zeros(len(good), longest)
+    labels_bl = torch.zeros(len(good), most_labels, dtype=torch.int64)
+    for row, item in enumerate(good):
+        samples_bn[row, : len(item.samples)] = torch.from_numpy(item.samples)
+        labels_bl[row, : len(item.labels)] = torch.tensor(item.labels)
+    return Batch(
+        torch.tensor([item.index for item in good], dtype=torch.int64),
+        samples_bn,
+        torch.tensor([len(item.samples) for item in good], dtype=torch.int64),
+        labels_bl,
+        torch.tensor([len(item.labels) for item in good], dtype=torch.int64),
+        torch.tensor([item.uniform for item in good], dtype=torch.float32).reshape(len(good), -1),
+        [item for item in items if isinstance(item, Failure)],
+    )
+
+
+class _Plan(Sampler[list[tuple[int, int]]]):
+    """The batches that the loader is to fetch next, which change from epoch to epoch."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.batches: Sequence[Indices] = []
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for batch in self.batches:
+            yield [(self.epoch, int(index)) for index in batch]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class BatchLoader:
+    """Loads planned batches; its worker processes live as long as it does.
+
+    Args:
+        dataset: where utterances come from.
+        workers: processes that load ahead; 0 loads in this process.
+        rank: which part of each global batch this process takes …
+        world_size: … of how many.
+    """
+
+    def __init__(self, dataset: UtteranceDataset, workers: int, rank: int = 0, world_size: int = 1) -> None:
+        self._rank, self._world_size = rank, world_size
+        self._plan = _Plan()
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=self._plan,
+            collate_fn=collate,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+            multiprocessing_context="forkserver" if workers else None,
+            worker_init_fn=_quiet_worker,
+            # A generator of its own: drawing the workers' seed must not move the global one.
+            generator=torch.Generator(),
+        )
+
+    def load(self, batches: Sequence[Indices], epoch: int = 0) -> Iterator[Batch]:
+        """This process's part of each global batch, in order."""
+        self._plan.epoch = epoch
+        self._plan.batches = [share(batch, self._rank, self._world_size) for batch in batches]
+        yield from self._loader
+
+
+def _quiet_worker(_: int) -> None:
+    import signal
+
+    # Ctrl-C reaches every process of the terminal; only the main one decides what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)

@@ -1,0 +1,1 @@
+"""The front-end: from samples to normalised features, and masking of them."""

@@ -1,0 +1,1 @@
+"""Acoustic models: one file an architecture, from features to CTC logits."""

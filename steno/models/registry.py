@@ -1,0 +1,46 @@
+"""From a configuration to a module."""
+
+import torch
+from torch import Tensor, nn
+
+from steno.features.config import FeatureConfig, MaskConfig
+from steno.features.frontend import FrontEnd
+from steno.features.masking import apply_masks
+from steno.models.config import ModelConfig
+from steno.models.rescnn_bigru import ResCnnBiGru
+
+
+class AcousticModel(nn.Module):
+    """Samples to CTC log-probabilities: the front-end and an encoder, the whole of what is trained and exported."""
+
+    def __init__(self, features: FeatureConfig, model: ModelConfig, labels: int) -> None:
+        super().__init__()
+        self.frontend = FrontEnd(features)
+        self.encoder = build_encoder(features.size, labels, model)
+
+    def forward(
+        self,
+        samples_bn: Tensor,
+        lengths_b: Tensor,
+        masks: tuple[MaskConfig, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Samples (B, N) with their lengths (B,) → log-probabilities (B, T, V) and their frames (B,).
+
+        ``masks`` are SpecAugment's settings and random numbers, (B, K), while training.
+        """
+        with torch.no_grad(), torch.autocast(samples_bn.device.type, enabled=False):
+            features_btf, frames_b = self.frontend(samples_bn, lengths_b)
+            if masks is not None:
+                features_btf = apply_masks(features_btf, frames_b, masks[1], masks[0])
+        logits_btv, frames_b = self.encoder(features_btf, frames_b)
+        return logits_btv.float().log_softmax(dim=-1), frames_b
+
+    def frames(self, lengths_b: Tensor) -> Tensor:
+        """Output frames of recordings of so many samples."""
+        frames_b: Tensor = self.encoder.frames(self.frontend.frames(lengths_b))
+        return frames_b
+
+
+def build_encoder(features: int, labels: int, config: ModelConfig) -> ResCnnBiGru:
+    """The encoder that a configuration describes, from F features to V labels, with fresh weights."""
+    return ResCnnBiGru(features, labels, config)

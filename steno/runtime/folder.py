@@ -1,0 +1,83 @@
+"""The model folder: the one artefact that is trained, logged, measured and served."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from steno.config import Strict, read_yaml, validate
+from steno.errors import ModelError
+from steno.features.config import FeatureConfig
+from steno.models.config import ModelConfig
+from steno.text import TokenizerConfig
+
+CONFIG, WEIGHTS, ONNX, CARD = "config.yaml", "model.safetensors", "model.onnx", "README.md"
+
+
+class FolderConfig(Strict):
+    """``config.yaml`` of a model folder.
+
+    ``files`` holds the SHA-256 of each other file that is loaded; ``provenance`` says what the model was
+    trained on and how well it does.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    features: FeatureConfig
+    tokenizer: TokenizerConfig
+    model: ModelConfig
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Distance of two frames that the model emits, in seconds."""
+        return self.features.seconds_per_frame * self.model.subsampling
+
+
+def read_config(folder: Path) -> FolderConfig:
+    """The configuration of a model folder.
+
+    Raises:
+        ModelError: there is no such folder, or it is not a valid model folder.
+    """
+    if not (folder / CONFIG).is_file():
+        problem = "is not a model folder: it has no config.yaml" if folder.is_dir() else "no such model folder"
+        raise ModelError(
+            f"{folder}: {problem}",
+            "Give a folder that `steno train` wrote, or models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.",
+        )
+    return validate(FolderConfig, read_yaml(folder / CONFIG, ModelError), str(folder / CONFIG), ModelError)
+
+
+def write_config(folder: Path, config: FolderConfig) -> None:
+    """Write ``config.yaml`` with the digests of the weights and the graph as they are in the folder now."""
+    files = {name: digest(folder / name) for name in (WEIGHTS, ONNX) if (folder / name).is_file()}
+    data = config.model_copy(update={"files": files}).model_dump(mode="json")
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    (folder / CONFIG).write_text(text, encoding="utf-8")
+
+
+def verified(folder: Path, config: FolderConfig, name: str) -> Path:
+    """The path of one file of the folder, after its digest was checked.
+
+    Raises:
+        ModelError: the file is missing, has no digest, or is not the one that was written.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise ModelError(f"{path}: missing", "The model folder is not complete; fetch or export it again.")
+    if config.files.get(name) != digest(path):
+        raise ModelError(
+            f"{path}: its SHA-256 is not the one in {CONFIG}",
+            "The file was changed or damaged after the model was written; fetch or export it again.",
+        )
+    return path
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,159 @@
+"""A recipe: one whole experiment as a typed value, read from YAML and checked when it is read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field
+
+from steno.config import Strict, read_yaml, validate
+from steno.errors import RecipeError
+from steno.features.config import FeatureConfig, MaskConfig
+from steno.models.config import ModelConfig
+from steno.text import TokenizerConfig
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class DataConfig(Strict):
+    """Which manifests, and how they become batches."""
+
+    train: Path
+    dev: Path
+    test: Path | None = None
+    limit: int | None = Field(None, ge=1, description="use only the first N utterances of the training set")
+    batch_seconds: float = Field(240.0, gt=0, description="padded seconds of audio in a batch, at most")
+    batch_size: int = Field(64, ge=1, description="utterances in a batch, at most")
+    max_seconds: float = Field(35.0, gt=0, description="longer training utterances are left out, and named")
+    workers: int = Field(1, ge=0, description="processes that decode and augment, for each training process")
+
+
+class NoiseConfig(Strict):
+    """Coloured noise, added to a share of the utterances."""
+
+    probability: Fraction = 0.3
+    snr_db: tuple[float, float] = (10.0, 30.0)
+
+
+class AugmentConfig(Strict):
+    """Changes to the training audio; each is off where its key is absent or null."""
+
+    speed: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = ()
+    gain_db: tuple[float, float] | None = None
+    noise: NoiseConfig | None = None
+    mask: MaskConfig | None = None
+
+
+class OptimizerConfig(Strict):
+    """AdamW; ``lr`` is the peak of the schedule."""
+
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    betas: tuple[Fraction, Fraction] = (0.9, 0.98)
+    eps: float = Field(1e-8, gt=0)
+
+
+class ScheduleConfig(Strict):
+    """One cycle: a cosine rise for ``warmup`` of the run from lr / ``start``, a cosine fall to lr / ``end``.
+
+    Source: Smith and Topin, "Super-Convergence", 2018.
+    """
+
+    warmup: Fraction = 0.15
+    start: float = Field(25.0, ge=1)
+    end: float = Field(1000.0, ge=1)
+
+
+class TrainingConfig(Strict):
+    """The loop."""
+
+    epochs: int = Field(10, ge=1)
+    precision: Literal["auto", "32", "bf16"] = Field("auto", description="auto: bf16 on a GPU that has it")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    grad_clip: float | None = Field(5.0, gt=0, description="greatest norm of the gradient")
+    average: Literal["ema", "best", "none"] = Field("ema", description="what the final weights are")
+    ema_decay: float = Field(0.999, gt=0, lt=1)
+    keep_best: int = Field(3, ge=1, description="checkpoints kept, by dev WER, then CER")
+    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better dev WER")
+    checkpoint_seconds: float = Field(120.0, ge=0, description="also save in mid-epoch so often; 0: each step")
+    max_bad: Fraction = Field(0.1, description="stop when more of an epoch's utterances had to be skipped")
+    examples: int = Field(4, ge=0, description="target/predicted pairs shown each epoch")
+
+
+class TrackingConfig(Strict):
+    """Where the run is tracked and under which name the model is registered."""
+
+    experiment: str = "Steno"
+    register_as: str | None = None
+
+
+class Recipe(Strict):
+    """One experiment."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    description: str = ""
+    seed: int = Field(1, ge=0)
+    data: DataConfig
+    features: FeatureConfig = FeatureConfig()
+    augment: AugmentConfig = AugmentConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    training: TrainingConfig = TrainingConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Distance of two frames that the model emits, in seconds."""
+        return self.features.seconds_per_frame * self.model.subsampling
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply ``key=value`` overrides, such as ``training.epochs=3``.
+
+    Values are read as YAML. Raises:
+        RecipeError: the file or an override is not valid; the key is named and the nearest one suggested.
+    """
+    path = Path(path)
+    data = read_yaml(path, RecipeError)
+    for override in overrides:
+        _apply(data, override)
+    return validate(Recipe, data, f"{path}" + (f" with {' '.join(overrides)}" if overrides else ""), RecipeError)
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe with all its defaults, as YAML that :func:`load_recipe` reads back."""
+    text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+def flat_params(recipe: Recipe) -> dict[str, Any]:
+    """Dotted keys and plain values of every setting, for a tracking server."""
+    return dict(_flatten(recipe.model_dump(mode="json")))
+
+
+def _flatten(node: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        pairs += _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+    return pairs
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"override {override!r} is not of the form key=value", "Example: training.epochs=3")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(f"override {override!r}: {text!r} is not a YAML value") from None
+    *parents, leaf = key.strip().split(".")
+    node = data
+    for name in parents:
+        child = node.get(name)
+        if not isinstance(child, dict):
+            child = node[name] = {}
+        node = child
+    node[leaf] = value
