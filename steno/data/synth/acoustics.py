@@ -1,0 +1,99 @@
+"""What lies between a voice and a recording: a room, noise, a level, and the pause before and after."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from steno.audio import SAMPLE_RATE, Samples
+
+Signal = npt.NDArray[np.float64]
+
+NOISE_SLOPES = {"white": 0.0, "pink": 1.0, "brown": 2.0}
+"""Power falls with frequency f as f to minus this."""
+
+PEAK = 0.9
+"""The highest sample of a recording, of full scale 1."""
+
+_LOWEST_HZ = 20.0
+_DECAY = 3 * np.log(10)
+_SILENCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Scene:
+    """How one utterance was recorded.
+
+    Args:
+        seed: of the noise and of the room.
+        level: root mean square of the recording, dB of full scale.
+        lead, trail: seconds of background before and after the voice.
+        rt60: seconds in which the room's echo falls by 60 dB; None for no room.
+        direct: dB by which the direct sound exceeds the echo.
+        noise: a key of NOISE_SLOPES.
+        snr: signal-to-noise ratio, dB.
+    """
+
+    seed: int
+    level: float
+    lead: float
+    trail: float
+    rt60: float | None
+    direct: float
+    noise: str
+    snr: float
+
+
+def record(speech: Samples, scene: Scene, sample_rate: int = SAMPLE_RATE) -> Samples:
+    """The recording of a voice, (N,) in and (N + lead + trail,) out; never above :data:`PEAK`."""
+    rng = np.random.default_rng(scene.seed)
+    lead, trail = (round(seconds * sample_rate) for seconds in (scene.lead, scene.trail))
+    dry = np.pad(speech.astype(np.float64), (lead, trail))
+    voice = dry if scene.rt60 is None else reverberate(dry, room(scene.rt60, scene.direct, rng, sample_rate))
+    noise = coloured_noise(len(voice), NOISE_SLOPES[scene.noise], rng, sample_rate)
+    spoken = voice[lead : lead + len(speech)]
+    mixed = voice + noise * _rms(spoken) * 10 ** (-scene.snr / 20)
+    mixed *= 10 ** (scene.level / 20) / _rms(mixed)
+    loudest = float(np.abs(mixed).max())
+    return (mixed * min(1.0, PEAK / loudest)).astype(np.float32)
+
+
+def room(rt60: float, direct: float, rng: np.random.Generator, sample_rate: int = SAMPLE_RATE) -> Signal:
+    """A synthetic impulse response: the direct sound, then noise that decays exponentially.
+
+    Source: J. A. Moorer, "About this reverberation business", Computer Music Journal 3(2), 1979.
+
+    Args:
+        rt60: seconds until the echo has fallen by 60 dB.
+        direct: dB by which the energy of the direct sound exceeds that of the echo.
+
+    Returns:
+        Samples of shape (rt60 · sample_rate,), the first is 1.
+    """
+    seconds = np.arange(round(rt60 * sample_rate)) / sample_rate
+    tail = rng.standard_normal(len(seconds)) * np.exp(-_DECAY * seconds / rt60)
+    first_wall = round(rng.uniform(0.002, 0.008) * sample_rate)
+    tail[:first_wall] = 0.0
+    tail *= 10 ** (-direct / 20) / np.sqrt(np.sum(tail**2))
+    tail[0] = 1.0
+    return tail
+
+
+def reverberate(signal: Signal, response: Signal) -> Signal:
+    """The signal (N,) in a room, cut at its own length (N,)."""
+    size = 1 << (len(signal) + len(response) - 1).bit_length()
+    spectrum = np.fft.rfft(signal, size) * np.fft.rfft(response, size)
+    return np.fft.irfft(spectrum, size)[: len(signal)]
+
+
+def coloured_noise(count: int, slope: float, rng: np.random.Generator, sample_rate: int = SAMPLE_RATE) -> Signal:
+    """Noise of root mean square 1 whose power falls as frequency to minus ``slope``; shape (count,)."""
+    size = 1 << (count - 1).bit_length()
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    hertz = np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), _LOWEST_HZ)
+    noise = np.fft.irfft(spectrum * hertz ** (-slope / 2), size)[:count]
+    return noise / _rms(noise)
+
+
+def _rms(signal: Signal) -> float:
+    return max(float(np.sqrt(np.mean(signal**2))), _SILENCE)
