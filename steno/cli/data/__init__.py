@@ -2,4 +2,12 @@
 
 import typer
 
+from steno.cli.data.check import check
+from steno.cli.data.download import download
+from steno.cli.data.synth import synth
+
 app = typer.Typer(help="Get, make, describe and check recordings.", no_args_is_help=True, rich_markup_mode=None)
+
+app.command("check")(check)
+app.command("download")(download)
+app.command("synth")(synth)
