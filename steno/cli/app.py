@@ -5,7 +5,7 @@ import sys
 import typer
 
 from steno import __version__
-from steno.cli import data
+from steno.cli import data, models, track
 from steno.errors import StenoError
 
 app = typer.Typer(
@@ -17,6 +17,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(models.app, name="models")
+app.add_typer(track.app, name="track")
 
 
 @app.callback(invoke_without_command=True)

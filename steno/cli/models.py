@@ -1,0 +1,87 @@
+"""`steno models`: what is registered, how good it is, and which version is in use."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from steno.tracking.version import ModelVersion
+
+app = typer.Typer(help="List, show and promote registered models.", no_args_is_help=True, rich_markup_mode=None)
+_URI = typer.Option(None, "--uri", help="Tracking store; default MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
+
+
+@app.command("list")
+def list_(uri: str | None = _URI) -> None:
+    """List the registered models."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from steno.tracking.registry import list_models
+
+    models = list_models(uri)
+    if not models:
+        print("no models are registered yet; `steno train` registers one")
+        return
+    table = Table("model", "versions", "latest", "created", "WER", "aliases")
+    for model in models:
+        latest = model.latest
+        table.add_row(
+            model.name,
+            str(model.versions),
+            str(latest.version) if latest else "–",
+            _when(latest) if latest else "–",
+            _wer(latest) if latest else "–",
+            ", ".join(f"{alias} → {version}" for alias, version in sorted(model.aliases.items())) or "–",
+        )
+    Console().print(table)
+
+
+@app.command()
+def show(name: str = typer.Argument(help="A registered model."), uri: str | None = _URI) -> None:
+    """Show every version of a model."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from steno.tracking import registry
+
+    table = Table("version", "aliases", "created", "WER", "other metrics", "run", title=name)
+    for version in registry.show(name, uri):
+        others = (f"{key} {value:.4g}" for key, value in sorted(version.metrics.items()) if key != "wer")
+        aliases = [*version.aliases, *([f"stage {version.stage}"] if version.stage else [])]
+        table.add_row(
+            str(version.version),
+            ", ".join(aliases) or "–",
+            _when(version),
+            _wer(version),
+            ", ".join(others) or "–",
+            version.run_id or "–",
+        )
+    Console().print(table)
+
+
+@app.command()
+def promote(
+    name: str = typer.Argument(help="A registered model."),
+    version: int = typer.Argument(help="The version to promote."),
+    alias: str = typer.Option("champion", help="The alias that the version gets."),
+    uri: str | None = _URI,
+) -> None:
+    """Give a version an alias; the version that had it loses it."""
+    from steno.tracking import registry
+
+    done = registry.promote(name, version, alias, uri)
+    if done.previous == version:
+        print(f"version {version} of {name} already is @{done.alias}")
+        return
+    before = f" (was version {done.previous})" if done.previous is not None else ""
+    print(f"version {version} of {name} is now @{done.alias}{before}")
+    print(f"use it as: models:/{name}@{done.alias}")
+
+
+def _when(version: "ModelVersion") -> str:
+    return version.created.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _wer(version: "ModelVersion") -> str:
+    return "–" if version.wer is None else f"{version.wer:.2%}"

@@ -1,0 +1,108 @@
+"""Where runs and models are kept: which store, how mlflow is set up for it, and what its failures mean."""
+
+import importlib.util
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from steno.errors import MissingExtraError, TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+"""The embedded store: a file in the current folder, no server needed."""
+
+_SQLITE = "sqlite:///"
+_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
+# An outage must show within seconds: MLflow's own defaults retry for many minutes.
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+_UNREACHABLE = ("failed with exception", "failed with timeout", "Connection refused", "Max retries exceeded")
+
+
+def tracking_uri(explicit: str | None = None) -> str:
+    """The store to use: the explicit one, else MLFLOW_TRACKING_URI, else the embedded :data:`DEFAULT_URI`.
+
+    Raises:
+        TrackingError: it is not an address that MLflow takes.
+    """
+    uri = explicit or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    scheme = urlsplit(uri).scheme.split("+")[0]
+    if scheme not in _SCHEMES or (scheme == "sqlite" and not uri.startswith(_SQLITE)):
+        raise TrackingError(
+            f"{uri}: not the address of a tracking store",
+            f"Give one such as {DEFAULT_URI} or http://127.0.0.1:5000 (which `steno track` starts).",
+        )
+    return uri.rstrip("/") if scheme in ("http", "https") else uri
+
+
+def absolute(uri: str) -> str:
+    """The same store whatever the current folder: a relative SQLite path becomes absolute."""
+    path = sqlite_path(uri)
+    return uri if path is None else f"{_SQLITE}{path}"
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite store, absolute; None for every other store."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return Path(uri[len(_SQLITE) :].split("?")[0]).absolute()
+
+
+def configure(uri: str) -> None:
+    """Point mlflow at the store and quieten it: no telemetry, no migration chatter, short retries.
+
+    A variable that the user has set stays as it is. An SQLite store is made when it is not there; processes
+    that start together are safe, because mlflow holds a lock while it makes the tables.
+
+    Raises:
+        MissingExtraError: mlflow is not installed.
+        TrackingError: the folder of an SQLite store cannot be made.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if importlib.util.find_spec("mlflow") is None:
+        raise MissingExtraError("mlflow", "train")
+    path = sqlite_path(uri)
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrackingError(f"{path.parent}: {error.strerror or error}") from error
+    import mlflow
+
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+
+
+def client(uri: str) -> "MlflowClient":
+    """A client of the store, after :func:`configure`."""
+    configure(uri)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def explain(error: Exception, uri: str, doing: str) -> TrackingError:
+    """The failure of a store in a user's words."""
+    text = str(error)
+    if any(mark in text for mark in _UNREACHABLE):
+        return TrackingError(
+            f"{doing}: the tracking server at {uri} cannot be reached",
+            "Start it with `steno track`, name another with --uri, or unset MLFLOW_TRACKING_URI "
+            "to use the embedded store.",
+        )
+    return TrackingError(f"{doing}: {text.splitlines()[0] if text else type(error).__name__} (store {uri})")
