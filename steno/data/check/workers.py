@@ -1,0 +1,99 @@
+"""Many tasks through worker processes: in order, in bounded memory, and none costs another."""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+from typing import TypeVar
+
+from steno.errors import StenoError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_CHUNK = 16
+_CHUNKS_AHEAD = 4  # for each worker; what is decoded before it is asked for
+
+
+def map_in_order(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    crashed: Callable[[Task], Result],
+) -> Iterator[Result]:
+    """Results in the order of the tasks, of which only a few are ahead at any time.
+
+    Args:
+        function: does one task; it can be pickled, and so can tasks and results.
+        tasks: read as they are needed.
+        workers: processes; with 0 the work is done in this one.
+        crashed: result of a task that ended its process, as a damaged file can do to a decoder.
+
+    Raises:
+        StenoError: no worker process can be started.
+    """
+    if workers < 1:
+        yield from map(function, tasks)
+        return
+    pool = _pool(workers)
+    pending: deque[tuple[list[Task], Future[list[Result]] | None]] = deque()
+    remaining = iter(tasks)
+    try:
+        while True:
+            while len(pending) < _CHUNKS_AHEAD * workers and (chunk := list(islice(remaining, _CHUNK))):
+                try:
+                    pending.append((chunk, pool.submit(_run, function, chunk)))
+                except BrokenProcessPool:
+                    pending.append((chunk, None))
+                    pool.shutdown()
+                    pool = _pool(workers)
+            if not pending:
+                return
+            chunk, future = pending.popleft()
+            yield from _settle(function, chunk, future, crashed)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _settle(
+    function: Callable[[Task], Result],
+    chunk: list[Task],
+    future: Future[list[Result]] | None,
+    crashed: Callable[[Task], Result],
+) -> list[Result]:
+    """Results of a chunk; if its process ended, of its halves on their own until the guilty task is found."""
+    try:
+        if future is not None:
+            return future.result()
+    except BrokenProcessPool:
+        future = None
+    with _pool(1) as pool:
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenProcessPool:
+            raise StenoError("no worker process can be started", "Use: --workers 0") from None
+        try:
+            return pool.submit(_run, function, chunk).result()
+        except BrokenProcessPool:
+            if len(chunk) == 1:
+                return [crashed(chunk[0])]
+    middle = len(chunk) // 2
+    return [result for half in (chunk[:middle], chunk[middle:]) for result in _settle(function, half, None, crashed)]
+
+
+def _run(function: Callable[[Task], Result], chunk: list[Task]) -> list[Result]:
+    return [function(task) for task in chunk]
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare)
+
+
+def _prepare() -> None:
+    """Leave Ctrl-C to the parent, and keep the decoders' own chatter off the terminal: errors are returned."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
