@@ -4,6 +4,7 @@ import typer
 
 from steno.cli.data.check import check
 from steno.cli.data.download import download
+from steno.cli.data.prepare import prepare
 from steno.cli.data.synth import synth
 
 app = typer.Typer(help="Get, make, describe and check recordings.", no_args_is_help=True, rich_markup_mode=None)
@@ -11,3 +12,4 @@ app = typer.Typer(help="Get, make, describe and check recordings.", no_args_is_h
 app.command("check")(check)
 app.command("download")(download)
 app.command("synth")(synth)
+app.command("prepare")(prepare)

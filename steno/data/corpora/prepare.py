@@ -1,0 +1,159 @@
+"""From a corpus to a manifest: durations, normalised texts, and ids that are each there once."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from steno import audio
+from steno.data.corpora import Columns, Problem, Row, find_format
+from steno.data.corpora.delimited import is_text
+from steno.data.manifest import Utterance, write_manifest
+from steno.errors import AudioError, ManifestError
+from steno.text import ENGLISH, CharTokenizer, normalize
+
+_BATCH = 1024
+"""Recordings whose headers are asked for at a time, so that a million of them do not queue up at once."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A corpus that was read: its usable utterances by id, and all that was left out."""
+
+    format: str
+    utterances: list[Utterance]
+    problems: list[Problem]
+
+    @property
+    def hours(self) -> float:
+        """Hours of usable audio."""
+        return sum(utterance.duration for utterance in self.utterances) / 3600
+
+    @property
+    def speakers(self) -> set[str]:
+        """The speakers that the corpus names."""
+        return {utterance.speaker for utterance in self.utterances if utterance.speaker is not None}
+
+
+def prepare(
+    source: Path,
+    *,
+    format: str | None = None,
+    columns: Columns = Columns(),
+    alphabet: str | None = ENGLISH,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Prepared:
+    """Read a corpus, whatever its layout.
+
+    Args:
+        source: a folder or a table.
+        format: name of the layout; None to find it out.
+        columns: columns of a table that have unusual names.
+        alphabet: characters that transcripts are normalised to; None leaves them as they are.
+        progress: told the recordings looked at, and all of them.
+
+    Raises:
+        ManifestError: the source as a whole cannot be read. What is wrong with one recording is a problem of
+            the result instead.
+        TextError: the alphabet is not one.
+    """
+    if alphabet is not None:
+        CharTokenizer(alphabet)
+    layout = find_format(source, format, columns)
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    for item in layout.read(source, columns):
+        spelt = _spelt(item, alphabet) if isinstance(item, Row) else item
+        if isinstance(spelt, Row):
+            rows.append(spelt)
+        else:
+            problems.append(spelt)
+    if layout.own_ids:
+        rows, doubled = _without_doubles(rows)
+        problems += doubled
+    else:
+        rows = _with_ids(rows, source if source.is_dir() else source.parent)
+    utterances: list[Utterance] = []
+    for done, found in enumerate(_measured(rows), start=1):
+        if isinstance(found, Utterance):
+            utterances.append(found)
+        else:
+            problems.append(found)
+        progress(done, len(rows))
+    utterances.sort(key=lambda utterance: utterance.id)
+    return Prepared(layout.name, utterances, problems)
+
+
+def save(prepared: Prepared, out: Path) -> None:
+    """Write the manifest.
+
+    Raises:
+        ManifestError: nothing is usable, or the file cannot be written.
+    """
+    if not prepared.utterances:
+        raise ManifestError(
+            f"nothing usable was found, {len(prepared.problems)} left out",
+            f"It was read as {prepared.format}; if it is something else, say so with --format.",
+        )
+    try:
+        write_manifest(out, prepared.utterances)
+    except OSError as error:
+        raise ManifestError(f"{out}: cannot be written ({error.strerror or error})", "Give another --out.") from error
+
+
+def _spelt(row: Row, alphabet: str | None) -> Row | Problem:
+    text = normalize(row.text, alphabet) if alphabet is not None else " ".join(row.text.split())
+    if text:
+        return replace(row, text=text)
+    reason = f"nothing is left of the transcript {row.text!r}" if row.text.strip() else "the transcript is empty"
+    return Problem(row.where, f"{row.id}: {reason}")
+
+
+def _without_doubles(rows: Iterable[Row]) -> tuple[list[Row], list[Problem]]:
+    """Rows whose id is new, and the others as problems."""
+    kept: dict[str, Row] = {}
+    problems: list[Problem] = []
+    for row in rows:
+        first = kept.setdefault(row.id, row)
+        if first is not row:
+            problems.append(Problem(row.where, f"{row.id}: is there already, at {first.where}"))
+    return list(kept.values()), problems
+
+
+def _with_ids(rows: list[Row], home: Path) -> list[Row]:
+    """The rows with ids that are each there once: the name, else the path below ``home``, else with a number."""
+    names = Counter(row.id for row in rows)
+    paths = [row.id if names[row.id] == 1 else _from_path(row.audio, home) for row in rows]
+    taken: set[str] = set()
+    result = []
+    for row, name in zip(rows, paths, strict=True):
+        identifier, number = name, 1
+        while identifier in taken:
+            number += 1
+            identifier = f"{name}-{number}"
+        taken.add(identifier)
+        result.append(replace(row, id=identifier))
+    return result
+
+
+def _from_path(path: Path, home: Path) -> str:
+    below = path.relative_to(home) if path.is_relative_to(home) else path
+    return "-".join(part for part in below.with_suffix("").parts if part not in ("/", "..", "."))
+
+
+def _measured(rows: list[Row]) -> Iterator[Utterance | Problem]:
+    """Each row with its recording's duration, in the same order; the headers are read side by side."""
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(rows), _BATCH):
+            yield from pool.map(_measure, rows[start : start + _BATCH])
+
+
+def _measure(row: Row) -> Utterance | Problem:
+    if not is_text(f"{row.id}{row.audio}"):
+        return Problem(row.where, f"{row.audio}: the file's name is not UTF-8, rename it")
+    try:
+        seconds = audio.duration(row.audio)
+    except AudioError as error:
+        return Problem(row.where, f"{row.id}: {error.message}")
+    return Utterance(row.id, row.audio, seconds, row.text, row.speaker)
