@@ -107,21 +107,28 @@ def check_audio(path: Path, settings: Settings) -> tuple[Levels | None, list[Fin
 def lacks_end(path: Path) -> bool:
     """Whether the file was cut, as its container tells: an Ogg stream without its last page, a short RIFF file.
 
-    Source: RFC 3533, section 6 (header type flag); Microsoft's RIFF specification.
+    Source: RFC 3533, section 6 (page header); Microsoft's RIFF specification.
     """
     with path.open("rb") as file:
         head = file.read(12)
         length = file.seek(0, 2)
         if head[:4] == b"OggS":
             file.seek(max(0, length - 65_307))  # the greatest size of a page
-            tail = file.read()
-            page = tail.rfind(b"OggS\0")
-            return 0 <= page < len(tail) - 5 and not tail[page + 5] & 4
+            return _ends_in_mid_stream(file.read())
     if head[:4] == b"RIFF":
         size = int.from_bytes(head[4:8], "little")
         # Programs that write to a pipe leave the size at its greatest value; some forget the last byte's padding.
         return size < 0x7FFFF000 and size + 8 > length + 1
     return False
+
+
+def _ends_in_mid_stream(tail: bytes) -> bool:
+    page = tail[max(0, tail.rfind(b"OggS\0")) :]
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return True
+    segments = page[27 : 27 + page[26]]
+    is_last = bool(page[5] & 4)
+    return not is_last or len(page) < 27 + len(segments) + sum(segments)
 
 
 def _check_levels(levels: Levels, settings: Settings) -> Iterator[Finding]:

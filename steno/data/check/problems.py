@@ -54,7 +54,7 @@ MEANING = {
     Kind.SILENT_AUDIO: "below the level of any speech; record it again",
     Kind.CLIPPED_AUDIO: "driven into full scale; record it with less gain",
     Kind.DUPLICATE_AUDIO: "the same samples twice; the first is kept",
-    Kind.WRONG_DURATION: "the manifest states another length than the recording has",
+    Kind.WRONG_DURATION: "the manifest states another length; was the recording cut since?",
     Kind.TOO_SHORT: "shorter than --min-seconds",
     Kind.TOO_LONG: "longer than --max-seconds; cut it at pauses",
     Kind.MISSING_TEXT: "no transcript; nothing to learn from",

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from steno.errors import StenoError
 
@@ -40,6 +40,7 @@ def map_in_order(
         yield from map(function, tasks)
         return
     pool = _pool(workers)
+    alone = _Alone(function, crashed)
     pending: deque[tuple[list[Task], Future[list[Result]] | None]] = deque()
     remaining = iter(tasks)
     try:
@@ -54,35 +55,41 @@ def map_in_order(
             if not pending:
                 return
             chunk, future = pending.popleft()
-            yield from _settle(function, chunk, future, crashed)
+            try:
+                results = future.result() if future else None
+            except BrokenProcessPool:
+                results = None
+            yield from map(alone, chunk) if results is None else results
     finally:
         pool.shutdown(cancel_futures=True)
+        alone.close()
 
 
-def _settle(
-    function: Callable[[Task], Result],
-    chunk: list[Task],
-    future: Future[list[Result]] | None,
-    crashed: Callable[[Task], Result],
-) -> list[Result]:
-    """Results of a chunk; if its process ended, of its halves on their own until the guilty task is found."""
-    try:
-        if future is not None:
-            return future.result()
-    except BrokenProcessPool:
-        future = None
-    with _pool(1) as pool:
+class _Alone(Generic[Task, Result]):
+    """Does single tasks in a process of their own, to find the one that ends it."""
+
+    def __init__(self, function: Callable[[Task], Result], crashed: Callable[[Task], Result]) -> None:
+        self._function = function
+        self._crashed = crashed
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __call__(self, task: Task) -> Result:
+        if self._pool is None:
+            self._pool = _pool(1)
+            try:
+                self._pool.submit(os.getpid).result()
+            except BrokenProcessPool:
+                raise StenoError("no worker process can be started", "Use: --workers 0") from None
         try:
-            pool.submit(os.getpid).result()
+            return self._pool.submit(self._function, task).result()
         except BrokenProcessPool:
-            raise StenoError("no worker process can be started", "Use: --workers 0") from None
-        try:
-            return pool.submit(_run, function, chunk).result()
-        except BrokenProcessPool:
-            if len(chunk) == 1:
-                return [crashed(chunk[0])]
-    middle = len(chunk) // 2
-    return [result for half in (chunk[:middle], chunk[middle:]) for result in _settle(function, half, None, crashed)]
+            self.close()
+            return self._crashed(task)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
 
 def _run(function: Callable[[Task], Result], chunk: list[Task]) -> list[Result]:
