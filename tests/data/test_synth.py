@@ -2,7 +2,9 @@ import fcntl
 import itertools
 import os
 import random
+import signal
 import string
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -388,3 +390,31 @@ def test_the_command_tells_what_is_there_and_what_comes_next(corpus: CorpusSumma
     assert result.exit_code == 0, result.output
     assert "nothing done" in " ".join(result.output.split())
     assert f"steno data prepare {corpus.folder / 'train-synth'} --out" in result.output
+
+
+KILLED_AFTER_THE_FIRST_SPEAKER = """
+import os, signal, sys
+from pathlib import Path
+from steno.data.synth import synthesise
+
+def kill(done, total):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    synthesise(Path(sys.argv[1]), seed=7, hours=0.02, workers=2, progress=kill)
+"""
+
+
+def test_a_kill_leaves_no_worker_behind_and_a_corpus_that_can_be_finished(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(KILLED_AFTER_THE_FIRST_SPEAKER)
+    # Its temporary folder cannot be tidied up after a kill, so it goes below this test's.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, str(script), str(tmp_path / "killed")]
+    # The workers inherit the pipe, so this returns only when the last of them has ended.
+    killed = subprocess.run(command, capture_output=True, env=environment, check=False, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    finished = synthesise(tmp_path / "killed", seed=7, hours=0.02, workers=1)
+    whole = synthesise(tmp_path / "whole", seed=7, hours=0.02, workers=1)
+    assert 0 < finished.made < whole.made
+    assert files_of(finished.folder) == files_of(whole.folder)

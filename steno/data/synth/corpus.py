@@ -5,23 +5,25 @@ among processes in any way, and a run that was interrupted goes on with the file
 """
 
 import fcntl
+import io
 import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
-from steno.audio import SAMPLE_RATE, duration
+from steno.audio import SAMPLE_RATE, Samples, duration
 from steno.data.synth.acoustics import record
 from steno.data.synth.espeak import Espeak, espeak
 from steno.data.synth.plan import FEWEST_HOURS, MOST_HOURS, SHARES, Chapter, Line, digest, draw_plan
@@ -116,9 +118,9 @@ def _complete(
             _refuse_other(folder, kept, settings)
         for partial in folder.glob("**/*.part"):
             partial.unlink()
-        _write_text(folder / _MARKER, json.dumps(settings, indent=2) + "\n")
+        _write(folder / _MARKER, f"{json.dumps(settings, indent=2)}\n".encode())
         made = _speak_all(engine, folder, missing, _count(plan), workers, progress)
-    _write_text(folder / "SPEAKERS.TXT", _speakers_table(folder, plan))
+    _write(folder / "SPEAKERS.TXT", _speakers_table(folder, plan).encode())
     return made
 
 
@@ -141,7 +143,7 @@ def _each(engine: Espeak, folder: Path, chapters: list[Chapter], workers: int) -
             yield len(chapter.lines), _speak_chapter(engine, folder, chapter)
         return
     # Not forked: the progress bar has a thread.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
     try:
         tasks = {pool.submit(_speak_chapter, engine, folder, chapter): chapter for chapter in chapters}
         for task in as_completed(tasks):
@@ -150,9 +152,17 @@ def _each(engine: Espeak, folder: Path, chapters: list[Chapter], workers: int) -
         pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent, which lets a worker finish its speaker."""
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the parent, which lets a worker finish its speaker; and end when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _speak_chapter(engine: Espeak, folder: Path, chapter: Chapter) -> int:
@@ -161,9 +171,9 @@ def _speak_chapter(engine: Espeak, folder: Path, chapter: Chapter) -> int:
     missing = [line for line in chapter.lines if not _audio(home, line).exists()]
     for line in missing:
         speech = engine.speak(line.text, line.voice, line.scene.seed % 2**31)
-        _write_flac(_audio(home, line), np.round(record(speech, line.scene) * 32767).astype(np.int16))
+        _write(_audio(home, line), _flac(record(speech, line.scene)))
     transcript = "".join(f"{line.id} {line.text.upper()}\n" for line in chapter.lines)
-    _write_text(_transcript(folder, chapter), transcript)
+    _write(_transcript(folder, chapter), transcript.encode())
     return len(missing)
 
 
@@ -234,12 +244,9 @@ def _speakers_table(folder: Path, plan: list[Chapter]) -> str:
     ]
     rows = []
     for chapter in plan:
-        speaker = chapter.speaker
-        rows.append(
-            f"{speaker.id:<5}| {speaker.sex} | {_part_name(chapter.part):<16} | {_seconds(folder, chapter) / 60:5.2f} "
-            f"| espeak-ng {speaker.voice.name}, {speaker.voice.rate} words a minute, "
-            f"pitch {speaker.voice.pitch}"
-        )
+        speaker, minutes = chapter.speaker, _seconds(folder, chapter) / 60
+        name = f"espeak-ng {speaker.voice.name}, {speaker.voice.rate} words a minute, pitch {speaker.voice.pitch}"
+        rows.append(f"{speaker.id:<5}| {speaker.sex} | {_part_name(chapter.part):<16} | {minutes:5.2f} | {name}")
     return "\n".join([*head, *rows]) + "\n"
 
 
@@ -279,13 +286,14 @@ def _audio(home: Path, line: Line) -> Path:
     return home / f"{line.id}.flac"
 
 
-def _write_flac(path: Path, samples: "np.typing.NDArray[np.int16]") -> None:
-    partial = path.with_name(path.name + ".part")
-    soundfile.write(partial, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    partial.replace(path)
+def _flac(recording: Samples) -> bytes:
+    encoded = io.BytesIO()
+    integers = np.round(recording * 32767).astype(np.int16)
+    soundfile.write(encoded, integers, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return encoded.getvalue()
 
 
-def _write_text(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(content)
     partial.replace(path)
