@@ -66,10 +66,11 @@ def check(
     report = _check_with_progress(manifest, against, settings, workers)
     fixed: Fixed | None = None
     if format is Format.json:
-        if fix is not None:
-            fixed = checking.write_fixed(report, fix)
-        data = report.as_json() | {"fixed": fixed}
-        sys.stdout.buffer.write(orjson.dumps(data, default=str, option=orjson.OPT_INDENT_2) + b"\n")
+        try:
+            fixed = checking.write_fixed(report, fix) if fix is not None else None
+        finally:  # what was found is worth as much where the clean manifest cannot be written
+            data = report.as_json() | {"fixed": fixed}
+            sys.stdout.buffer.write(orjson.dumps(data, default=str, option=orjson.OPT_INDENT_2) + b"\n")
     else:
         for problem in report.problems:
             print(
