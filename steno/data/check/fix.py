@@ -45,7 +45,10 @@ def write_fixed(report: Report, out: Path) -> Fixed:
     kept = _kept(report)
     first = next(kept, None)
     if first is None:
-        raise ManifestError(f"{report.scan.path}: every line has an error; {out} was not written")
+        raise ManifestError(
+            f"{report.scan.path}: every line has an error; {out} was not written",
+            "Each problem that the check lists says what to do.",
+        )
     corrected = 0
 
     def utterances() -> Iterator[Utterance]:

@@ -59,11 +59,6 @@ class Scan:
         return len(self.ids)
 
     @property
-    def lines(self) -> npt.NDArray[np.int64]:
-        """Line of each row in the manifest, from 1."""
-        return _numbers(self._columns.line, np.int64)
-
-    @property
     def seconds(self) -> npt.NDArray[np.float64]:
         """Decoded length; NaN where there is none."""
         return _numbers(self._columns.seconds, np.float64)
@@ -140,21 +135,17 @@ def scan(path: Path, settings: Settings, workers: int, progress: Progress) -> Sc
                 waiting[line] = row
                 yield row.audio, row.duration, row.text
 
-    examine_one = partial(examine, settings=settings)
-    for examined in map_in_order(examine_one, tasks(), workers, _crashed):
+    examine_one, crashed = partial(examine, settings=settings), partial(_crashed, settings=settings)
+    for examined in map_in_order(examine_one, tasks(), workers, crashed):
         line = next(iter(waiting))
         result.add(line, waiting.pop(line), examined)
         progress(path, line, total)
     if not len(result):
-        raise ManifestError(
-            f"{path}: "
-            + (
-                f"none of its lines is an utterance; line {result.problems[0].line}: {result.problems[0].message}"
-                if result.problems
-                else "the manifest has no utterances"
-            ),
-            "Make one with: steno data prepare SOURCE --out manifest.jsonl",
-        )
+        reason = "the manifest has no utterances"
+        if result.problems:
+            first = result.problems[0]
+            reason = f"none of its lines is an utterance; line {first.line}: {first.message}"
+        raise ManifestError(f"{path}: {reason}", "Make one with: steno data prepare SOURCE --out manifest.jsonl")
     progress(path, total, total)
     return result
 
@@ -163,19 +154,29 @@ def examine(task: tuple[Path, float, str | None], settings: Settings) -> Examine
     """Check one utterance, given as recording, stated seconds and transcript; this is what a worker does."""
     path, stated, text = task
     levels, findings = check_audio(path, settings)
-    findings += check_text(text, settings)
     if levels is not None:
         findings += check_fit(text, levels.duration, settings)
         if abs(stated - levels.duration) > settings.duration_tolerance(levels.duration):
             message = f"the manifest says {stated:.2f} s, the recording has {levels.duration:.2f} s"
             findings.append(Finding(Kind.WRONG_DURATION, message))
+    return _with_text(findings, levels, text, settings)
+
+
+def _crashed(task: tuple[Path, float, str | None], settings: Settings) -> Examined:
+    path, _, text = task
+    finding = Finding(Kind.UNREADABLE_AUDIO, f"{path}: ended the process that decoded it")
+    return _with_text([finding], None, text, settings)
+
+
+def _with_text(findings: list[Finding], levels: Levels | None, text: str | None, settings: Settings) -> Examined:
     sentence = normalize(text or "", settings.alphabet)
-    return Examined(findings, levels, len(words(sentence)), len(sentence), digest(sentence.encode()) if sentence else 0)
-
-
-def _crashed(task: tuple[Path, float, str | None]) -> Examined:
-    message = f"{task[0]}: ended the process that decoded it"
-    return Examined([Finding(Kind.UNREADABLE_AUDIO, message)], None, 0, 0, 0)
+    return Examined(
+        findings=[*findings, *check_text(text, settings)],
+        levels=levels,
+        words=len(words(sentence)),
+        characters=len(sentence),
+        sentence=digest(sentence.encode()) if sentence else 0,
+    )
 
 
 class _Columns:
