@@ -17,6 +17,7 @@ from steno.data.corpora.prepare import Prepared, prepare, save
 from steno.data.manifest import Manifest
 from steno.errors import ManifestError, TextError
 
+Run = Callable[..., tuple[int, str, BaseException | None]]
 RNG = np.random.default_rng(7)
 
 
@@ -64,7 +65,7 @@ def libri(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("part", ["", "dev", "dev/84", "dev/84/9"])
-def test_librispeech_tree_or_any_part_of_it(libri, part):
+def test_librispeech_tree_or_any_part_of_it(libri: Path, part: str) -> None:
     prepared = prepare(libri / part)
     wanted = {
         "84-9-0000": "go",
@@ -82,13 +83,13 @@ def test_librispeech_tree_or_any_part_of_it(libri, part):
     assert all(0.09 < u.duration < 0.2 for u in prepared.utterances)
 
 
-def test_speakers_come_from_the_path_where_ids_have_dashes(tmp_path):
+def test_speakers_come_from_the_path_where_ids_have_dashes(tmp_path: Path) -> None:
     record(tmp_path / "en-us/01/en-us-01-0000.flac")
     write(tmp_path / "en-us/01/en-us-01.trans.txt", "en-us-01-0000 HELLO\n")
     assert prepare(tmp_path).speakers == {"en-us"}
 
 
-def test_librispeech_problems_are_named_and_cost_nothing_else(libri):
+def test_librispeech_problems_are_named_and_cost_nothing_else(libri: Path) -> None:
     chapter = libri / "dev/84/9"
     write(chapter / "84-9-0001.wav", b"RIFF, not really")
     write(chapter / "84-9-0002.ogg", b"")
@@ -117,7 +118,7 @@ def test_librispeech_problems_are_named_and_cost_nothing_else(libri):
     assert len(prepared.problems) == 8
 
 
-def test_an_utterance_that_is_in_two_parts_is_taken_once(libri):
+def test_an_utterance_that_is_in_two_parts_is_taken_once(libri: Path) -> None:
     record(libri / "mini/84/9/84-9-0000.flac")
     write(libri / "mini/84/9/84-9.trans.txt", "84-9-0000 GO\n")
     prepared = prepare(libri)
@@ -129,7 +130,7 @@ def test_an_utterance_that_is_in_two_parts_is_taken_once(libri):
     ]
 
 
-def test_links_to_folders_are_followed_but_not_in_circles(libri, tmp_path):
+def test_links_to_folders_are_followed_but_not_in_circles(libri: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "speech").symlink_to(libri)
@@ -142,7 +143,7 @@ def test_links_to_folders_are_followed_but_not_in_circles(libri, tmp_path):
 HEADER = "client_id\tpath\tsentence\tup_votes\n"
 
 
-def test_common_voice(tmp_path):
+def test_common_voice(tmp_path: Path) -> None:
     for name in ("cv_1.mp3", "cv_2.mp3", "cv_3.mp3", "cv_4.mp3"):
         record(tmp_path / "clips" / name)
     rows = [
@@ -173,7 +174,7 @@ def test_common_voice(tmp_path):
         ]
 
 
-def test_common_voice_wants_one_of_its_tables(tmp_path):
+def test_common_voice_wants_one_of_its_tables(tmp_path: Path) -> None:
     for name in ("dev.tsv", "train.tsv"):
         write(tmp_path / name, HEADER)
     with pytest.raises(ManifestError, match=r"2 tables: dev\.tsv, train\.tsv") as caught:
@@ -184,7 +185,7 @@ def test_common_voice_wants_one_of_its_tables(tmp_path):
 # ---- LJSpeech -----------------------------------------------------------------------------------------
 
 
-def test_ljspeech(tmp_path):
+def test_ljspeech(tmp_path: Path) -> None:
     for name in ("LJ001-0001.wav", "LJ001-0002.wav", "LJ001-0003.flac", "LJ001-0009.wav"):
         record(tmp_path / "wavs" / name, rate=22_050)
     table = write(
@@ -221,7 +222,7 @@ def test_ljspeech(tmp_path):
         'text,"audio"\n"Hello","a/1.wav"\n',
     ],
 )
-def test_tables_of_many_kinds(tmp_path, table):
+def test_tables_of_many_kinds(tmp_path: Path, table: str) -> None:
     recording = record(tmp_path / "a/1.wav")
     for data in (table.encode(), table.removeprefix("\ufeff").encode("utf-16")):
         source = write(tmp_path / "list.csv", data)
@@ -231,7 +232,7 @@ def test_tables_of_many_kinds(tmp_path, table):
         assert prepared.problems == []
 
 
-def test_quotes_of_csv_hold_commas_quotes_and_lines_but_stray_ones_cost_one_row(tmp_path):
+def test_quotes_of_csv_hold_commas_quotes_and_lines_but_stray_ones_cost_one_row(tmp_path: Path) -> None:
     for number in range(1, 8):
         record(tmp_path / f"{number}.wav")
     table = write(
@@ -251,7 +252,7 @@ def test_quotes_of_csv_hold_commas_quotes_and_lines_but_stray_ones_cost_one_row(
     ]
 
 
-def test_absolute_paths_and_paths_beside_the_table(tmp_path):
+def test_absolute_paths_and_paths_beside_the_table(tmp_path: Path) -> None:
     far, near = record(tmp_path / "far/x.wav"), record(tmp_path / "lists/near.wav")
     table = write(tmp_path / "lists/t.tsv", f"path\ttext\n{far}\tfar\nnear.wav\tnear\n\tnone\n")
     prepared = prepare(table)
@@ -259,7 +260,7 @@ def test_absolute_paths_and_paths_beside_the_table(tmp_path):
     assert problems(prepared, tmp_path) == ["lists/t.tsv:4: no path"]
 
 
-def test_ids_are_made_unique(tmp_path):
+def test_ids_are_made_unique(tmp_path: Path) -> None:
     for name in ("a/1.wav", "b/1.wav", "b/2.wav"):
         record(tmp_path / name)
     table = write(tmp_path / "t.csv", "path,text\nb/1.wav,x\na/1.wav,y\nb/2.wav,z\na/1.wav,again\n")
@@ -267,13 +268,13 @@ def test_ids_are_made_unique(tmp_path):
     assert texts(prepared) == {"2": "z", "a-1": "y", "a-1-2": "again", "b-1": "x"}
 
 
-def test_ids_of_a_column_are_kept(tmp_path):
+def test_ids_of_a_column_are_kept(tmp_path: Path) -> None:
     record(tmp_path / "1.wav")
     table = write(tmp_path / "t.csv", "id,path,text\nfirst,1.wav,x\n,1.wav,y\n")
     assert texts(prepare(table)) == {"first": "x", "1": "y"}
 
 
-def test_columns_can_be_named(tmp_path):
+def test_columns_can_be_named(tmp_path: Path) -> None:
     record(tmp_path / "1.wav")
     table = write(tmp_path / "t.csv", "Ton,Wortlaut,text\n1.wav,ja,nein\n")
     assert texts(prepare(table, columns=Columns(path="ton", text="Wortlaut"))) == {"1": "ja"}
@@ -285,14 +286,14 @@ def test_columns_can_be_named(tmp_path):
     assert "--path-column" in caught.value.hint
 
 
-def test_several_columns_that_may_be_it_are_a_question(tmp_path):
+def test_several_columns_that_may_be_it_are_a_question(tmp_path: Path) -> None:
     table = write(tmp_path / "t.csv", "path,text,sentence\n1.wav,a,b\n")
     with pytest.raises(ManifestError, match="several columns may hold the transcripts: text, sentence") as caught:
         prepare(table)
     assert "--text-column" in caught.value.hint
 
 
-def test_a_folder_with_one_table_and_a_folder_with_two(tmp_path):
+def test_a_folder_with_one_table_and_a_folder_with_two(tmp_path: Path) -> None:
     record(tmp_path / "1.wav")
     write(tmp_path / "transcripts.tsv", "file\ttext\n1.wav\tone\n")
     write(tmp_path / "notes.csv", "who,what\n")
@@ -305,7 +306,7 @@ def test_a_folder_with_one_table_and_a_folder_with_two(tmp_path):
 # ---- folders ------------------------------------------------------------------------------------------
 
 
-def test_a_folder_of_recordings_with_texts(tmp_path):
+def test_a_folder_of_recordings_with_texts(tmp_path: Path) -> None:
     record(tmp_path / "b.wav")
     write(tmp_path / "b.txt", "\ufeffTwo\nlines.\n")
     record(tmp_path / "sub/a.ogg")
@@ -330,7 +331,7 @@ def test_a_folder_of_recordings_with_texts(tmp_path):
     ]
 
 
-def test_a_name_that_is_not_text_is_left_out(tmp_path):
+def test_a_name_that_is_not_text_is_left_out(tmp_path: Path) -> None:
     record(tmp_path / "good.wav")
     write(tmp_path / "good.txt", "good")
     bad = os.fsencode(tmp_path) + b"/caf\xe9"
@@ -345,7 +346,7 @@ def test_a_name_that_is_not_text_is_left_out(tmp_path):
 # ---- which layout -------------------------------------------------------------------------------------
 
 
-def test_what_is_not_a_corpus_is_told_what_is_accepted(tmp_path):
+def test_what_is_not_a_corpus_is_told_what_is_accepted(tmp_path: Path) -> None:
     record(tmp_path / "x/a.wav")
     for source in (tmp_path, tmp_path / "x/a.wav", write(tmp_path / "t.csv", "who,what\n")):
         with pytest.raises(ManifestError, match="not a corpus that Steno knows") as caught:
@@ -360,7 +361,7 @@ def test_what_is_not_a_corpus_is_told_what_is_accepted(tmp_path):
         find_format(write(tmp_path / "m.jsonl", "{}"))
 
 
-def test_an_ambiguous_source_is_a_question_that_format_answers(libri):
+def test_an_ambiguous_source_is_a_question_that_format_answers(libri: Path) -> None:
     record(libri / "a.wav")
     write(libri / "a.txt", "beside")
     with pytest.raises(ManifestError, match="may be any of: librispeech, folder") as caught:
@@ -371,13 +372,13 @@ def test_an_ambiguous_source_is_a_question_that_format_answers(libri):
 
 
 @pytest.mark.parametrize("name", ["librispeech", "commonvoice", "ljspeech", "folder"])
-def test_columns_of_something_without_columns_are_refused(tmp_path, name):
+def test_columns_of_something_without_columns_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ManifestError, match=f"do not go with --format {name}"):
         find_format(tmp_path, name, Columns(text="text"))
 
 
 @pytest.mark.parametrize("name", ["commonvoice", "ljspeech", "table"])
-def test_a_forced_format_that_does_not_fit_is_an_error(tmp_path, name):
+def test_a_forced_format_that_does_not_fit_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(ManifestError):
         prepare(tmp_path, format=name)
 
@@ -385,7 +386,7 @@ def test_a_forced_format_that_does_not_fit_is_an_error(tmp_path, name):
 # ---- texts and the manifest ---------------------------------------------------------------------------
 
 
-def test_the_alphabet_decides_and_can_be_left_out(tmp_path):
+def test_the_alphabet_decides_and_can_be_left_out(tmp_path: Path) -> None:
     record(tmp_path / "a.wav")
     write(tmp_path / "a.txt", "Größe  und\nÄrger, 3!")
     assert texts(prepare(tmp_path))["a"] == "große und arger 3"
@@ -396,7 +397,7 @@ def test_the_alphabet_decides_and_can_be_left_out(tmp_path):
         prepare(tmp_path, alphabet="aab")
 
 
-def test_the_manifest_reads_back_and_is_the_same_every_time(libri, tmp_path):
+def test_the_manifest_reads_back_and_is_the_same_every_time(libri: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     prepared = prepare(libri, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(number, 6) for number in range(1, 7)]
@@ -409,7 +410,7 @@ def test_the_manifest_reads_back_and_is_the_same_every_time(libri, tmp_path):
     assert manifest.hours == pytest.approx(prepared.hours)
 
 
-def test_an_unusable_place_for_the_manifest_is_named(libri, tmp_path):
+def test_an_unusable_place_for_the_manifest_is_named(libri: Path, tmp_path: Path) -> None:
     write(tmp_path / "file", "")
     with pytest.raises(ManifestError, match="cannot be written"):
         save(prepare(libri), tmp_path / "file" / "m.jsonl")
@@ -427,7 +428,7 @@ def test_an_unusable_place_for_the_manifest_is_named(libri, tmp_path):
         ('"a\u2028b",c', ",", ["a\u2028b", "c"]),
     ],
 )
-def test_fields(line, delimiter, fields):
+def test_fields(line: str, delimiter: str, fields: list[str]) -> None:
     assert list(records(line, delimiter, Path("x"))) == [Record(1, fields)]
 
 
@@ -435,7 +436,7 @@ def test_fields(line, delimiter, fields):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., tuple[int, str, BaseException | None]]:
+def run(tmp_path: Path) -> Run:
     def invoke(*arguments: str | Path) -> tuple[int, str, BaseException | None]:
         command = ["data", "prepare", *map(str, arguments), "--out", str(tmp_path / "out dir/m.jsonl")]
         result = CliRunner().invoke(app, command)
@@ -444,7 +445,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[int, str, BaseException | None]]:
     return invoke
 
 
-def test_the_command_sums_up_and_names_the_next_one(libri, tmp_path, run):
+def test_the_command_sums_up_and_names_the_next_one(libri: Path, tmp_path: Path, run: Run) -> None:
     (libri / "dev/84/9/84-9-0001.wav").unlink()
     code, output, _ = run(libri)
     assert code == 0
@@ -455,7 +456,7 @@ def test_the_command_sums_up_and_names_the_next_one(libri, tmp_path, run):
     assert len(Manifest(tmp_path / "out dir/m.jsonl")) == 5
 
 
-def test_many_problems_go_to_a_file(tmp_path, run):
+def test_many_problems_go_to_a_file(tmp_path: Path, run: Run) -> None:
     record(tmp_path / "t/a.wav")
     rows = "".join(f"{number}.wav,gone\n" for number in range(30))
     write(tmp_path / "t/t.csv", f"path,text\n{rows}a.wav,here\n")
@@ -463,9 +464,12 @@ def test_many_problems_go_to_a_file(tmp_path, run):
     assert code == 0
     assert "10 more; all of them are in" in output
     assert len((tmp_path / "out dir/m.left-out.txt").read_text().splitlines()) == 30
+    write(tmp_path / "t/t.csv", "path,text\na.wav,here\n")
+    assert run(tmp_path / "t")[0] == 0
+    assert not (tmp_path / "out dir/m.left-out.txt").exists()
 
 
-def test_nothing_usable_is_an_error_and_writes_no_manifest(tmp_path, run):
+def test_nothing_usable_is_an_error_and_writes_no_manifest(tmp_path: Path, run: Run) -> None:
     write(tmp_path / "t/t.csv", "path,text\na.wav,gone\n")
     code, output, error = run(tmp_path / "t")
     assert code != 0
@@ -475,7 +479,7 @@ def test_nothing_usable_is_an_error_and_writes_no_manifest(tmp_path, run):
     assert not (tmp_path / "out dir/m.jsonl").exists()
 
 
-def test_an_alphabet_without_normalising_is_refused(libri, run):
+def test_an_alphabet_without_normalising_is_refused(libri: Path, run: Run) -> None:
     code, _, error = run(libri, "--alphabet", "abc", "--no-normalize")
     assert code != 0
     assert "--alphabet does not go with --no-normalize" in str(error)

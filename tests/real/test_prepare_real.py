@@ -19,7 +19,7 @@ def root() -> Path:
 
 
 @pytest.mark.parametrize("part", ["train-clean-100", "dev-clean", "test-clean"])
-def test_a_part_becomes_a_manifest_of_all_its_utterances(root, part, tmp_path):
+def test_a_part_becomes_a_manifest_of_all_its_utterances(root: Path, part: str, tmp_path: Path) -> None:
     rows = {
         row.split(" ", 1)[0]: row.split(" ", 1)[1]
         for path in (root / part).rglob("*.trans.txt")
@@ -37,7 +37,7 @@ def test_a_part_becomes_a_manifest_of_all_its_utterances(root, part, tmp_path):
     assert Manifest(tmp_path / "m.jsonl").hours == pytest.approx(prepared.hours, rel=1e-5)
 
 
-def test_the_classic_utterance_is_there(root):
+def test_the_classic_utterance_is_there(root: Path) -> None:
     (utterance,) = (u for u in prepare(root / "test-clean").utterances if u.id == "1089-134686-0000")
     assert utterance.text is not None
     assert utterance.text.startswith("he hoped there would be stew for dinner")

@@ -35,7 +35,11 @@ def download(
     parts = corpora.find_parts(part)
     fetched: list[corpora.Fetched] = []
     with ConsoleWatcher(Console(stderr=True)) as watcher:
-        fetched.extend(corpora.download(parts, to, watcher, limit=limit, mirrors=mirror or corpora.MIRRORS))
+        try:
+            fetched.extend(corpora.download(parts, to, watcher, limit=limit, mirrors=mirror or corpora.MIRRORS))
+        except KeyboardInterrupt:
+            watcher.note("stopped; the same command goes on from here")
+            raise typer.Exit(130) from None
     for one in fetched:
         state = "is ready" if one.new else "is complete already, nothing to do"
         typer.echo(f"{one.part.name} {state}: {one.utterances} utterances in {one.folder}")

@@ -28,7 +28,7 @@ def prepare(
 
     from steno.data.corpora import Columns
     from steno.data.corpora.prepare import prepare as read_corpus
-    from steno.data.corpora.prepare import save
+    from steno.data.corpora.prepare import save, save_problems
     from steno.errors import StenoError
     from steno.text import ENGLISH
 
@@ -47,10 +47,7 @@ def prepare(
     problems = prepared.problems
     for problem in problems[:_SHOWN]:
         typer.echo(f"left out: {problem}", err=True)
-    if len(problems) > _SHOWN:
-        rest = out.with_name(f"{out.stem}.left-out.txt")
-        rest.parent.mkdir(parents=True, exist_ok=True)
-        rest.write_text("".join(f"{problem}\n" for problem in problems), encoding="utf-8")
+    if rest := save_problems(prepared, out, _SHOWN):
         typer.echo(f"left out: {len(problems) - _SHOWN} more; all of them are in {rest}", err=True)
     save(prepared, out)
     table = Table(show_header=False)

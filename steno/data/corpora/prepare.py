@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,10 +97,32 @@ def save(prepared: Prepared, out: Path) -> None:
             f"nothing usable was found, {len(prepared.problems)} left out",
             f"It was read as {prepared.format}; if it is something else, say so with --format.",
         )
-    try:
+    with _writing(out):
         write_manifest(out, prepared.utterances)
+
+
+def save_problems(prepared: Prepared, out: Path, shown: int) -> Path | None:
+    """List all problems in a file beside the manifest ``out``, if they are more than are shown; its path.
+
+    Raises:
+        ManifestError: the file cannot be written.
+    """
+    path = out.with_name(f"{out.stem}.left-out.txt")
+    with _writing(path):
+        if len(prepared.problems) <= shown:
+            path.unlink(missing_ok=True)  # an earlier run's would be wrong now
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{problem}\n" for problem in prepared.problems), encoding="utf-8")
+    return path
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise ManifestError(f"{out}: cannot be written ({error.strerror or error})", "Give another --out.") from error
+        raise ManifestError(f"{path}: cannot be written ({error.strerror or error})", "Give another --out.") from error
 
 
 def _spelt(row: Row, alphabet: str | None) -> Row | Problem:
@@ -126,12 +149,13 @@ def _with_ids(rows: list[Row], home: Path) -> list[Row]:
     names = Counter(row.id for row in rows)
     paths = [row.id if names[row.id] == 1 else _from_path(row.audio, home) for row in rows]
     taken: set[str] = set()
+    numbers: Counter[str] = Counter()
     result = []
     for row, name in zip(rows, paths, strict=True):
-        identifier, number = name, 1
+        identifier = name
         while identifier in taken:
-            number += 1
-            identifier = f"{name}-{number}"
+            numbers[name] += 1
+            identifier = f"{name}-{numbers[name] + 1}"
         taken.add(identifier)
         result.append(replace(row, id=identifier))
     return result

@@ -228,8 +228,12 @@ def _bring(part: Part, to: Path, watcher: Watcher, limit: int | None, mirrors: S
     try:
         fetch(part.urls(mirrors), archive, part.md5, watcher, retry)
         shutil.rmtree(staging, ignore_errors=True)
-        unpack(archive, staging, watcher)
-        utterances = _settle(part, staging / "LibriSpeech", folder, limit)
+        try:
+            unpack(archive, staging, watcher)
+            utterances = _settle(part, staging / "LibriSpeech", folder, limit)
+        except DownloadError:
+            archive.unlink()  # what is refused once would be refused again
+            raise
         archive.unlink()
     except OSError as error:
         raise disk_error(to, error) from error
