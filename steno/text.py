@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import field_validator
@@ -123,7 +124,7 @@ def required_frames(labels: Sequence[int]) -> int:
 
     Source: Graves et al., "Connectionist Temporal Classification", ICML 2006.
     """
-    repeats = sum(1 for a, b in zip(labels, labels[1:], strict=False) if a == b)
+    repeats = sum(1 for a, b in pairwise(labels) if a == b)
     return len(labels) + repeats
 
 

@@ -1,11 +1,15 @@
 """The root of the command line: puts the groups together and turns a user's mistakes into exit code 2."""
 
+import os
 import sys
 
 import typer
 
 from steno import __version__
 from steno.cli import data, models, track
+from steno.cli.evaluate import evaluate, validate
+from steno.cli.train import train
+from steno.cli.transcribe import transcribe
 from steno.errors import StenoError
 
 app = typer.Typer(
@@ -19,6 +23,10 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(track.app, name="track")
+app.command("train")(train)
+app.command("transcribe")(transcribe)
+app.command("validate")(validate)
+app.command("evaluate")(evaluate)
 
 
 @app.callback(invoke_without_command=True)
@@ -30,6 +38,9 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 def main() -> None:
     """Run the command line; a :class:`StenoError` becomes a message and exit code 2."""
+    # Threads that spin while they wait cost ten times the work of a small model on a machine that does anything
+    # else beside it. OpenMP reads this when torch is loaded, later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except StenoError as error:

@@ -45,7 +45,8 @@ def show(name: str = typer.Argument(help="A registered model."), uri: str | None
 
     from steno.tracking import registry
 
-    table = Table("version", "aliases", "created", "WER", "other metrics", "run", title=name)
+    table = Table("version", "aliases", "created", "WER", "other metrics", title=name)
+    table.add_column("run", overflow="fold")
     for version in registry.show(name, uri):
         others = (f"{key} {value:.4g}" for key, value in sorted(version.metrics.items()) if key != "wer")
         aliases = [*version.aliases, *([f"stage {version.stage}"] if version.stage else [])]

@@ -5,7 +5,6 @@ epoch: not on the number of workers or processes, nor on what was loaded before.
 and go on.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,13 +18,10 @@ from steno import audio
 from steno.audio import Samples
 from steno.data.augment import add_noise, change_gain, change_speed
 from steno.data.batching import Indices, share
+from steno.data.config import AugmentConfig
 from steno.data.manifest import Manifest, Utterance
 from steno.errors import AudioError, TextError
-from steno.features import masking
 from steno.text import CharTokenizer
-from steno.training.recipe import AugmentConfig
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ class UtteranceDataset(Dataset[Item | Failure]):
         if self._augment is None:
             return Item(index, samples, labels, [])
         samples = _augmented(samples, self._augment, generator)
-        count = masking.draws(self._augment.mask) if self._augment.mask else 0
+        count = self._augment.mask.draws if self._augment.mask else 0
         return Item(index, samples, labels, generator.random(count).tolist())
 
 

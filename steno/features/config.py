@@ -79,3 +79,8 @@ class MaskConfig(Strict):
     time_masks: int = Field(2, ge=0)
     time_width: float = Field(0.1, ge=0, le=1)
     time_frames: int = Field(40, ge=0)
+
+    @property
+    def draws(self) -> int:
+        """Uniform random numbers that one utterance's masks take (K)."""
+        return 2 * (self.frequency_masks + self.time_masks)

@@ -6,18 +6,13 @@ from torch import Tensor
 from steno.features.config import MaskConfig
 
 
-def draws(config: MaskConfig) -> int:
-    """How many uniform random numbers one utterance's masks take."""
-    return 2 * (config.frequency_masks + config.time_masks)
-
-
 def apply_masks(features_btf: Tensor, frames_b: Tensor, uniform_bk: Tensor, config: MaskConfig) -> Tensor:
     """Mask a batch of normalised features.
 
     Args:
         features_btf: features (B, T, F).
         frames_b: frames of each utterance (B,).
-        uniform_bk: numbers in [0, 1), (B, :func:`draws`), which alone decide where each utterance's masks lie.
+        uniform_bk: numbers in [0, 1), (B, ``config.draws``), which alone decide where each utterance's masks lie.
         config: number and widths of the masks.
 
     Returns:

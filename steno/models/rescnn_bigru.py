@@ -25,9 +25,7 @@ class ResCnnBiGru(nn.Module):
         )
         for _ in c.stem_strides:
             features = (features + 1) // 2
-        self.blocks = nn.ModuleList(
-            _ResidualBlock(c.channels, features, c.kernel, c.dropout) for _ in range(c.blocks)
-        )
+        self.blocks = nn.ModuleList(_ResidualBlock(c.channels, features, c.kernel, c.dropout) for _ in range(c.blocks))
         self.linear = nn.Linear(c.channels * features, 2 * c.rnn_size)
         self.rnn_norms = nn.ModuleList(nn.LayerNorm(2 * c.rnn_size) for _ in range(c.rnn_layers))
         self.rnns = nn.ModuleList(BiGru(2 * c.rnn_size, c.rnn_size) for _ in range(c.rnn_layers))

@@ -1,11 +1,13 @@
 """Transcribing many files: batched, in order, and no bad file costs the others."""
 
-from collections.abc import Iterable, Iterator
+import glob
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from steno import audio
 from steno.audio import Samples, Source
-from steno.errors import AudioError
+from steno.errors import AudioError, StenoError
 from steno.runtime.recognizer import Recognizer, Transcript
 
 
@@ -26,20 +28,19 @@ def transcribe_files(
     samples = 0
     for source in sources:
         try:
-            loaded: Samples | AudioError = audio.load(source, recognizer.sample_rate)
-            samples += len(loaded)
+            recording = audio.load(source, recognizer.sample_rate)
         except AudioError as error:
-            loaded = error
-        group.append((source, loaded))
+            group.append((source, error))
+            continue
+        group.append((source, recording))
+        samples += len(recording)
         if samples >= group_seconds * recognizer.sample_rate:
             yield from _transcribe_group(recognizer, group)
             group, samples = [], 0
     yield from _transcribe_group(recognizer, group)
 
 
-def _transcribe_group(
-    recognizer: Recognizer, group: list[tuple[Source, Samples | AudioError]]
-) -> Iterator[FileResult]:
+def _transcribe_group(recognizer: Recognizer, group: list[tuple[Source, Samples | AudioError]]) -> Iterator[FileResult]:
     readable = [loaded for _, loaded in group if not isinstance(loaded, AudioError)]
     transcripts = iter(recognizer.transcribe(readable))
     for source, loaded in group:
@@ -47,3 +48,29 @@ def _transcribe_group(
             yield FileResult(source, None, loaded)
         else:
             yield FileResult(source, next(transcripts))
+
+
+def expand(arguments: Sequence[str]) -> list[str]:
+    """File names for files, folders (searched for recordings, sorted) and globs, in the order given.
+
+    A plain name stays as it is, also if there is no such file, so that its error has its place among the
+    results; ``-`` stays too.
+
+    Raises:
+        StenoError: a folder or a glob holds no recording.
+    """
+    names: list[str] = []
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            found = sorted(str(p) for p in path.rglob("*") if audio.is_audio(p) and p.is_file())
+        elif not path.exists() and glob.has_magic(argument):
+            found = sorted(p for p in glob.iglob(argument, recursive=True) if audio.is_audio(Path(p)))
+        else:
+            found = [argument]
+        if not found:
+            raise StenoError(
+                f"{argument}: there is no recording in it", f"Looked for {', '.join(sorted(audio.SUFFIXES))}."
+            )
+        names += found
+    return names

@@ -73,9 +73,7 @@ class Recognizer:
             samples = np.zeros((len(batch), int(lengths.max())), dtype=np.float32)
             for row, i in enumerate(batch):
                 samples[row, : lengths[row]] = audios[i]
-            log_probs, frames = self._session.run(
-                ["log_probs", "frames"], {"samples": samples, "lengths": lengths}
-            )
+            log_probs, frames = self._session.run(["log_probs", "frames"], {"samples": samples, "lengths": lengths})
             for row, i in enumerate(batch):
                 found[i] = log_probs[row, : frames[row]]
         return [found[i] for i in range(len(audios))]

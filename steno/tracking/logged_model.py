@@ -56,7 +56,7 @@ def log_once(
     from mlflow.entities import Metric
 
     experiment = client.get_run(run_id).info.experiment_id if run_id else "0"
-    model_id = _find(client, experiment, token) or _log(folder, token, run_id, step)
+    model_id = _find(client, experiment, token) or _log(client, folder, token, experiment, run_id, step)
     if metrics and run_id:
         points = [Metric(key, value, time, step, model_id=model_id) for key, value in metrics.items()]
         client.log_batch(run_id, metrics=points)
@@ -107,30 +107,41 @@ def _find(client: "MlflowClient", experiment_id: str, token: str) -> str | None:
     return ready[0] if ready else None
 
 
-def _log(folder: Path, token: str, run_id: str | None, step: int) -> str:
+def _log(client: "MlflowClient", folder: Path, token: str, experiment_id: str, run_id: str | None, step: int) -> str:
     import mlflow.pyfunc
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
     from mlflow.models import Model
 
-    # Both are about what `signature` and the tests see to.
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
+    # The signature is given, and the tests serve the model for real.
     warnings.filterwarnings("ignore", message=".*An input example was not provided")
+    params = client.get_run(run_id).data.params if run_id else {}
+    # Step by step with the client: `Model.log` goes to whatever store and experiment are active in the process.
+    model = client.create_logged_model(
+        experiment_id, name=ARTIFACT_NAME, source_run_id=run_id, tags={TOKEN_TAG: token}, params=params
+    )
     with tempfile.TemporaryDirectory(prefix="steno-") as scratch:
         code = Path(scratch, _PACKAGE.name)
         shutil.copytree(_PACKAGE, code, ignore=_NOT_CODE)
-        info = Model.log(
-            artifact_path=None,
-            name=ARTIFACT_NAME,
-            flavor=mlflow.pyfunc,
-            run_id=run_id,
-            step=step,
-            tags={TOKEN_TAG: token},
+        saved = Path(scratch, "saved")
+        mlflow.pyfunc.save_model(
+            path=str(saved),
+            mlflow_model=Model(
+                artifact_path=model.artifact_location,
+                run_id=run_id,
+                model_uuid=model.model_id,
+                model_id=model.model_id,
+            ),
             python_model=str(Path(__file__).with_name("pyfunc.py")),
             artifacts={ARTIFACT_NAME: str(folder)},
             code_paths=[str(code)],
             signature=signature(),
             pip_requirements=requirements(),
         )
-    return str(info.model_id)
+        client.log_model_artifacts(model.model_id, str(saved))
+    if run_id:
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=step)])
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    return str(model.model_id)
 
 
 def _register_once(

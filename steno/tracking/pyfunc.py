@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-untyped"
 """The pyfunc that MLflow loads: this file itself is what is logged (models from code), with the model folder.
 
 Each input row is one recording: the bytes of an audio file, the same in base64 (what JSON carries), a path, or
@@ -15,6 +16,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from steno import audio
@@ -32,8 +34,13 @@ class StenoModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         self.recognizer = Recognizer(Path(context.artifacts["model"]))
 
+    # A data frame is what MLflow hands over whatever the caller gave. With any other hint it takes the schema
+    # from the hint, warns, and refuses half of the forms of JSON.
     def predict(
-        self, context: PythonModelContext | None, model_input: Any, params: dict[str, Any] | None = None
+        self,
+        context: PythonModelContext | None,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
     ) -> list[dict[str, str | None]]:
         """Transcribe recordings: one row each, in their order, with ``text`` and ``error``, one of them None."""
         results: list[dict[str, str | None]] = []

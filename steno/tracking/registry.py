@@ -13,7 +13,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +62,7 @@ def list_models(uri: str | None = None) -> list[RegisteredModel]:
     """
     with _registry(uri, "listing the models") as client:
         return [
-            _summary(model.name, dict(model.aliases), _versions(client, model.name))
+            _summary(str(model.name), dict(model.aliases), _versions(client, str(model.name)))
             for model in sorted(_all_models(client), key=lambda model: str(model.name))
         ]
 
@@ -74,8 +74,7 @@ def show(name: str, uri: str | None = None) -> list[ModelVersion]:
         TrackingError: the store does not answer, or has no such model.
     """
     with _registry(uri, f"looking up {name}") as client:
-        _known(client, name)
-        return _versions(client, name)
+        return _with_aliases(_versions(client, name), _known(client, name))
 
 
 def promote(name: str, version: int, alias: str = "champion", uri: str | None = None) -> Promotion:
@@ -87,7 +86,7 @@ def promote(name: str, version: int, alias: str = "champion", uri: str | None = 
     alias = alias.lower() if alias.lower() in _STAGES else alias
     with _registry(uri, f"promoting version {version} of {name}") as client:
         aliases = _known(client, name)
-        chosen = _chosen(_versions(client, name), name, version)
+        _chosen(_versions(client, name), name, version)
         previous = aliases.get(alias)
         client.set_registered_model_alias(name, alias, str(version))
         if previous != version:
@@ -98,8 +97,8 @@ def promote(name: str, version: int, alias: str = "champion", uri: str | None = 
             }
             for key, value in notes.items():
                 client.set_model_version_tag(name, str(version), f"steno.{alias}.{key}", value)
-        chosen = _chosen(_versions(client, name), name, version)
-        return Promotion(chosen, alias, previous)
+        versions = _with_aliases(_versions(client, name), _known(client, name))
+        return Promotion(_chosen(versions, name, version), alias, previous)
 
 
 def register(
@@ -117,7 +116,7 @@ def register(
     client = store.client(uri)
     with _explained(uri, f"registering {folder}"), tempfile.TemporaryDirectory(prefix="steno-") as scratch:
         named = Path(scratch, logged_model.ARTIFACT_NAME)
-        named.symlink_to(folder.resolve())
+        shutil.copytree(folder, named)
         version = logged_model.log_once(
             client,
             named,
@@ -316,6 +315,17 @@ def _versions(client: "MlflowClient", name: str) -> list[ModelVersion]:
             return sorted(found, key=lambda version: -version.version)
 
 
+def _with_aliases(versions: list[ModelVersion], aliases: Mapping[str, int]) -> list[ModelVersion]:
+    """MLflow's search leaves the aliases of the versions out."""
+    return [
+        replace(
+            version,
+            aliases=tuple(sorted(alias for alias, number in aliases.items() if number == version.version)),
+        )
+        for version in versions
+    ]
+
+
 def _chosen(versions: list[ModelVersion], name: str, number: int) -> ModelVersion:
     for version in versions:
         if version.version == number:
@@ -325,12 +335,9 @@ def _chosen(versions: list[ModelVersion], name: str, number: int) -> ModelVersio
 
 
 def _summary(name: str, aliases: dict[str, str], versions: list[ModelVersion]) -> RegisteredModel:
-    return RegisteredModel(
-        name=name,
-        versions=len(versions),
-        aliases={alias: int(version) for alias, version in aliases.items()},
-        latest=versions[0] if versions else None,
-    )
+    numbers = {alias: int(version) for alias, version in aliases.items()}
+    versions = _with_aliases(versions, numbers)
+    return RegisteredModel(name, len(versions), numbers, versions[0] if versions else None)
 
 
 @contextmanager

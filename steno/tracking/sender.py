@@ -15,6 +15,7 @@ from steno.tracking.spool import Record, Spool
 from steno.tracking.version import ModelVersion
 
 _log = logging.getLogger("steno.tracking")
+_LAST_TRIES, _LAST_PAUSE = 3, 1.0  # when the run ends in an outage
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 
@@ -33,7 +34,6 @@ class Sender:
         self._wake = threading.Event()
         self._closing = False
         self._failures = 0
-        self._stalled = False
         self._last_error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="steno-tracking", daemon=True)
         self._thread.start()
@@ -71,20 +71,23 @@ class Sender:
     @property
     def reason(self) -> str:
         """Why the last attempt failed; empty if it did not."""
-        return str(self._last_error).splitlines()[0] if self._last_error and str(self._last_error) else ""
+        return store.reason(self._last_error) if self._last_error else ""
 
     def _run(self) -> None:
-        while True:
+        tries = 0
+        while tries < _LAST_TRIES:
             self._wake.clear()
             closing = self._closing
             if self._send_all():
+                tries = 0
                 if closing and self._spool.sent >= self._spool.end:
                     return
-                self._wake.wait(timeout=None if not closing else 0.0)
+                self._wake.wait(timeout=0.0 if closing else None)
                 # Gather what follows at once into the same request.
                 time.sleep(0.0 if self._closing else 0.2)
             elif closing:
-                return
+                tries += 1
+                time.sleep(_LAST_PAUSE)
             else:
                 self._pause(self._pauses[min(self._failures, len(self._pauses)) - 1])
 
@@ -102,20 +105,20 @@ class Sender:
                 self._delivery = Delivery(store.client(self._spool.note.uri), self._spool)
             deliver(self._spool, self._delivery)
         except Exception as error:  # an outage, of whatever kind: it must never reach the training
+            known = self.reason
             self._failures += 1
             self._last_error = error
-            if not self._stalled:
-                self._stalled = True
+            if self.reason != known:
                 _log.warning(
-                    "the tracking store %s does not answer (%s); training goes on, records wait in %s",
+                    "tracking store %s: %s; training goes on, records wait in %s",
                     self._spool.note.uri,
-                    self.reason or type(error).__name__,
+                    self.reason,
                     self._spool.folder,
                 )
             return False
-        if self._stalled:
-            _log.warning("the tracking store %s is back; all records were sent", self._spool.note.uri)
-        self._stalled, self._failures, self._last_error = False, 0, None
+        if self._failures:
+            _log.warning("tracking store %s: is back, and has all records", self._spool.note.uri)
+        self._failures, self._last_error = 0, None
         return True
 
 
@@ -147,8 +150,7 @@ def _send_alone(spool: Spool, delivery: Delivery, record: Record) -> None:
         delivery.send([record])
     except Refused as refusal:
         spool.refuse(record, str(refusal))
-        reason = str(refusal).splitlines()[0] if str(refusal) else "no reason given"
-        _log.warning("the tracking store refused a record (%s): %s", record["kind"], reason)
+        _log.warning("the tracking store refused a record (%s): %s", record["kind"], store.reason(refusal))
 
 
 @dataclass(frozen=True, slots=True)

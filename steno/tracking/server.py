@@ -65,9 +65,13 @@ class Server:
 
     def __init__(self, options: ServerOptions, log: Path | None = None) -> None:
         self.options = options
+        store.prepare()
         _check_port(options)
         folder = options.folder.absolute()
-        store.client(f"sqlite:///{folder / 'mlflow.db'}").search_experiments(max_results=1)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrackingError(f"{folder}: {error.strerror or error}") from error
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         # These would make the server take itself for its own client.
         for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):

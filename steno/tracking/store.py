@@ -26,9 +26,11 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 _UNREACHABLE = ("failed with exception", "failed with timeout", "Connection refused", "Max retries exceeded")
+_NO_ANSWER = "cannot be reached"
 
 
 def tracking_uri(explicit: str | None = None) -> str:
@@ -60,6 +62,18 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(uri[len(_SQLITE) :].split("?")[0]).absolute()
 
 
+def prepare() -> None:
+    """Set mlflow's environment, for this process and its children, without loading mlflow.
+
+    Raises:
+        MissingExtraError: mlflow is not installed.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if importlib.util.find_spec("mlflow") is None:
+        raise MissingExtraError("mlflow", "train")
+
+
 def configure(uri: str) -> None:
     """Point mlflow at the store and quieten it: no telemetry, no migration chatter, short retries.
 
@@ -70,10 +84,7 @@ def configure(uri: str) -> None:
         MissingExtraError: mlflow is not installed.
         TrackingError: the folder of an SQLite store cannot be made.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    if importlib.util.find_spec("mlflow") is None:
-        raise MissingExtraError("mlflow", "train")
+    prepare()
     path = sqlite_path(uri)
     if path is not None:
         try:
@@ -82,8 +93,9 @@ def configure(uri: str) -> None:
             raise TrackingError(f"{path.parent}: {error.strerror or error}") from error
     import mlflow
 
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # urllib3 warns of every retry, the sender of an outage as a whole.
+    for name, level in (("alembic", logging.WARNING), ("urllib3.connectionpool", logging.ERROR)):
+        logging.getLogger(name).setLevel(level)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
 
@@ -98,11 +110,19 @@ def client(uri: str) -> "MlflowClient":
 
 def explain(error: Exception, uri: str, doing: str) -> TrackingError:
     """The failure of a store in a user's words."""
-    text = str(error)
-    if any(mark in text for mark in _UNREACHABLE):
+    text = reason(error)
+    if text == _NO_ANSWER:
         return TrackingError(
-            f"{doing}: the tracking server at {uri} cannot be reached",
+            f"{doing}: the tracking server at {uri} {text}",
             "Start it with `steno track`, name another with --uri, or unset MLFLOW_TRACKING_URI "
             "to use the embedded store.",
         )
-    return TrackingError(f"{doing}: {text.splitlines()[0] if text else type(error).__name__} (store {uri})")
+    return TrackingError(f"{doing}: {text} (store {uri})")
+
+
+def reason(error: Exception) -> str:
+    """One line that says why a store failed."""
+    text = str(error)
+    if any(mark in text for mark in _UNREACHABLE):
+        return _NO_ANSWER
+    return text.splitlines()[0] if text else type(error).__name__

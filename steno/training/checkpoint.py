@@ -52,7 +52,9 @@ def unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state of each parameter, by the parameter's number."""
     states = optimizer.state_dict()["state"]
-    return {f"{number}.{key}": torch.as_tensor(value) for number, state in states.items() for key, value in state.items()}
+    return {
+        f"{number}.{key}": torch.as_tensor(value) for number, state in states.items() for key, value in state.items()
+    }
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

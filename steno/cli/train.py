@@ -1,0 +1,59 @@
+"""`steno train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/librispeech-2000.yaml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change: training.epochs=3")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run that is in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run that is in the folder.")] = False,
+    register: Annotated[str | None, typer.Option(help="Register the model under this name.")] = None,
+    uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
+    track: Annotated[bool, typer.Option("--track/--no-track", help="Whether MLflow keeps the run.")] = True,
+) -> None:
+    """Train a model from a recipe, measure it, track it and register it."""
+    from steno.errors import StenoError
+    from steno.training.recipe import load_recipe
+
+    if resume and overwrite:
+        raise StenoError("--resume and --overwrite exclude each other")
+    if register is not None:
+        overrides = [*(overrides or []), f"tracking.register_as={register}"]
+    settings = load_recipe(recipe, overrides or [])
+    run_dir = to or Path("runs") / settings.name
+
+    from steno.training.display import ConsoleDisplay
+    from steno.training.run import train as run
+    from steno.training.trainer import Interrupted
+
+    command = " ".join(["steno train", str(recipe), *(overrides or []), f"--to {run_dir}"])
+    try:
+        result = run(
+            settings,
+            run_dir,
+            display=ConsoleDisplay(),
+            resume=resume,
+            overwrite=overwrite,
+            tracking_uri=uri,
+            tracked=track,
+        )
+    except Interrupted:
+        typer.echo(f"\nstopped and saved; continue with:\n  {command} --resume", err=True)
+        raise typer.Exit(130) from None
+    if not result.scores:
+        return  # one of several processes, and not the one that reports
+    from steno.cli.show import score_line
+
+    for part, scores in result.scores.items():
+        typer.echo(f"{part}: {score_line(scores)}")
+    typer.echo(f"model: {result.model}")
+    if result.version is not None:
+        typer.echo(f"registered as {settings.tracking.register_as} version {result.version}")
+    typer.echo(f"next: steno transcribe FILE --model {result.model}")

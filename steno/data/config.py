@@ -1,0 +1,38 @@
+"""Settings of loading, batching and augmentation. Needs no torch."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from steno.config import Fraction, Strict
+from steno.features.config import MaskConfig
+
+
+class DataConfig(Strict):
+    """Which manifests, and how they become batches."""
+
+    train: Path
+    dev: Path
+    test: Path | None = None
+    limit: int | None = Field(None, ge=1, description="use only the first N utterances of the training set")
+    batch_seconds: float = Field(240.0, gt=0, description="padded seconds of audio in a batch, at most")
+    batch_size: int = Field(64, ge=1, description="utterances in a batch, at most")
+    max_seconds: float = Field(35.0, gt=0, description="longer training utterances are left out, and named")
+    workers: int = Field(1, ge=0, description="processes that decode and augment, for each training process")
+
+
+class NoiseConfig(Strict):
+    """Coloured noise, added to a share of the utterances."""
+
+    probability: Fraction = 0.3
+    snr_db: tuple[float, float] = (10.0, 30.0)
+
+
+class AugmentConfig(Strict):
+    """Changes to the training audio; each is off where its key is absent or null."""
+
+    speed: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = ()
+    gain_db: tuple[float, float] | None = None
+    noise: NoiseConfig | None = None
+    mask: MaskConfig | None = None

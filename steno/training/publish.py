@@ -1,0 +1,50 @@
+"""From trained weights to a model folder that was measured as it will be served."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+import steno
+from steno.data.manifest import Manifest
+from steno.evaluation.measure import evaluate_manifest
+from steno.evaluation.score import Scores
+from steno.models.export import export_onnx
+from steno.models.registry import AcousticModel
+from steno.runtime import Recognizer
+from steno.runtime.folder import CARD, ONNX, WEIGHTS, FolderConfig, write_config
+from steno.training.card import measured, model_card
+from steno.training.recipe import Recipe
+
+
+def write_model_folder(folder: Path, recipe: Recipe, model: AcousticModel, training: dict[str, Any]) -> FolderConfig:
+    """Write weights, graph and configuration; ``training`` is the provenance as far as it is known."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model = model.cpu().eval()
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
+    export_onnx(model, folder / ONNX)
+    config = FolderConfig(
+        name=recipe.name,
+        features=recipe.features,
+        tokenizer=recipe.tokenizer,
+        model=recipe.model,
+        provenance={"steno": steno.__version__, "recipe": recipe.name, "seed": recipe.seed, **training},
+    )
+    write_config(folder, config)
+    return config
+
+
+def measure(folder: Path, config: FolderConfig, parts: dict[str, Manifest], parameters: int) -> dict[str, Scores]:
+    """Evaluate the folder on each part, and write what was found into its configuration and its card."""
+    recognizer = Recognizer(folder)
+    scores = {name: evaluate_manifest(recognizer, manifest)[0] for name, manifest in parts.items()}
+    found = {
+        name: measured(scores[name], str(manifest.path), manifest.digest, manifest.hours)
+        for name, manifest in parts.items()
+    }
+    config = config.model_copy(update={"provenance": {**config.provenance, "measured": found}})
+    write_config(folder, config)
+    (folder / CARD).write_text(model_card(config, parameters), encoding="utf-8")
+    return scores

@@ -1,0 +1,327 @@
+"""A whole run: manifests, statistics, training, the model folder, its measurement, MLflow."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from steno.config import read_yaml, validate
+from steno.data.batching import Indices, group_sorted
+from steno.data.loading import BatchLoader, UtteranceDataset
+from steno.data.manifest import Manifest
+from steno.errors import ManifestError, ModelError, RecipeError, StenoError
+from steno.evaluation.score import Scores
+from steno.models.registry import AcousticModel
+from steno.tracking.tracker import NullTracker, RunLog, Tracker
+from steno.training.averaging import Weights
+from steno.training.display import Display, SilentDisplay
+from steno.training.interrupt import Interrupt
+from steno.training.plots import curves
+from steno.training.publish import measure, write_model_folder
+from steno.training.recipe import Recipe, dump_recipe, flat_params
+from steno.training.statistics import corpus_statistics, sample_indices
+from steno.training.trainer import LAST, Interrupted, Trainer
+from steno.training.validation import Validator
+
+RECIPE, MODEL = "recipe.yaml", "model"
+_MAY_CHANGE = frozenset({"training.device", "training.checkpoint_seconds", "training.examples", "data.workers"})
+"""Settings that a resumed run may change: they do not change its numbers."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind. ``scores`` has an entry for dev, and for test if the recipe names one."""
+
+    run_dir: Path
+    model: Path
+    scores: dict[str, Scores]
+    run_id: str | None
+    version: int | None
+
+
+def train(
+    recipe: Recipe,
+    run_dir: Path,
+    *,
+    display: Display,
+    resume: bool = False,
+    overwrite: bool = False,
+    tracking_uri: str | None = None,
+    tracked: bool = True,
+) -> RunResult:
+    """Train, publish, measure and track one model.
+
+    Args:
+        recipe: the experiment.
+        run_dir: folder of the run's checkpoints, recipe and model.
+        display: shows progress.
+        resume: continue the run that is in ``run_dir``.
+        overwrite: delete what is in ``run_dir`` first.
+        tracking_uri: MLflow's store; None takes the environment's, else the embedded one.
+        tracked: whether MLflow hears of the run at all.
+
+    Raises:
+        Interrupted: a signal came; the run is saved.
+        StenoError: a manifest, a setting or the run's folder is not usable.
+    """
+    manifests = _open_manifests(recipe)
+    fabric = _fabric(recipe)
+    main = fabric.is_global_zero
+    display = display if main else SilentDisplay()
+    if main:
+        _prepare_run_dir(recipe, run_dir, resume, overwrite, manifests)
+    fabric.barrier()
+    tracker: RunLog = NullTracker()
+    if tracked and main:
+        tracker = Tracker.start(run_dir, experiment=recipe.tracking.experiment, run_name=recipe.name, uri=tracking_uri)
+    try:
+        result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume)
+    except (Interrupted, KeyboardInterrupt):
+        tracker.close("KILLED")
+        raise
+    except BaseException:
+        tracker.close("FAILED")
+        raise
+    finally:
+        display.close()
+    tracker.close("FINISHED")
+    return result
+
+
+def _run(
+    recipe: Recipe,
+    run_dir: Path,
+    fabric: Fabric,
+    manifests: dict[str, Manifest],
+    tracker: RunLog,
+    display: Display,
+    resume: bool,
+) -> RunResult:
+    torch.manual_seed(recipe.seed)
+    tokenizer = recipe.tokenizer.build()
+    model = AcousticModel(recipe.features, recipe.model, len(tokenizer))
+    parameters = sum(p.numel() for p in model.parameters())
+    indices = _training_indices(recipe, manifests["train"], display)
+    _log_start(tracker, recipe, manifests, indices, parameters)
+    display.message(
+        f"{recipe.name}: {len(indices)} utterances, {_hours(manifests['train'], indices):.2f} h; dev "
+        f"{len(manifests['dev'])} utterances, {manifests['dev'].hours:.2f} h; {parameters:,} parameters; "
+        f"{fabric.world_size} × {fabric.device.type}"
+    )
+    place = {"rank": fabric.global_rank, "world_size": fabric.world_size}
+    dev_loader = BatchLoader(UtteranceDataset(manifests["dev"], tokenizer), recipe.data.workers, **place)
+    loader = BatchLoader(
+        UtteranceDataset(manifests["train"], tokenizer, recipe.augment, recipe.seed), recipe.data.workers, **place
+    )
+    batch_size, batch_seconds = recipe.data.batch_size, recipe.data.batch_seconds
+    validator = Validator(fabric, manifests["dev"], dev_loader, tokenizer, batch_seconds, batch_size)
+    if not resume and recipe.features.normalize == "corpus":
+        _set_statistics(recipe, model, manifests["train"], indices)
+    trainer = Trainer(fabric, recipe, model, manifests["train"], indices, loader, validator, run_dir, tracker, display)
+    if resume:
+        trainer.resume()
+        display.message(f"resumed at epoch {trainer.state.epoch + 1}, batch {trainer.state.batch + 1}")
+    with Interrupt() as interrupt:
+        trainer.fit(interrupt)
+    if not fabric.is_global_zero:
+        fabric.barrier()
+        return RunResult(run_dir, run_dir / MODEL, {}, None, None)
+    scores = _publish(recipe, run_dir, trainer, trainer.final_weights(), manifests, indices, parameters)
+    version = _log_end(tracker, recipe, run_dir, trainer, scores)
+    fabric.barrier()
+    return RunResult(run_dir, run_dir / MODEL, scores, tracker.run_id, version)
+
+
+# ---- before training -------------------------------------------------------------------------------------------
+
+
+def _open_manifests(recipe: Recipe) -> dict[str, Manifest]:
+    paths = {"train": recipe.data.train, "dev": recipe.data.dev, "test": recipe.data.test}
+    manifests = {part: Manifest(path) for part, path in paths.items() if path is not None}
+    for part, manifest in manifests.items():
+        if not any(utterance.text for utterance in manifest):
+            raise ManifestError(
+                f"{manifest.path}: no utterance of the {part} set has text", "Training and scoring need transcripts."
+            )
+    return manifests
+
+
+def _fabric(recipe: Recipe) -> Fabric:
+    """One process, or the one that torchrun started, with its device and precision."""
+    wanted = recipe.training.device
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("training.device is cuda, but torch sees no GPU here", "Set training.device=auto or cpu.")
+    accelerator = "cuda" if torch.cuda.is_available() and wanted != "cpu" else "cpu"
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+    bf16 = {"auto": accelerator == "cuda" and torch.cuda.is_bf16_supported(), "bf16": True, "32": False}
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=local,
+        num_nodes=max(1, world // local),
+        strategy="ddp" if world > 1 else "auto",
+        precision="bf16-mixed" if bf16[recipe.training.precision] else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def _prepare_run_dir(
+    recipe: Recipe, run_dir: Path, resume: bool, overwrite: bool, manifests: dict[str, Manifest]
+) -> None:
+    if resume:
+        _check_resumable(recipe, run_dir, manifests)
+        return
+    if run_dir.exists() and any(run_dir.iterdir()):
+        ours = (run_dir / RECIPE).is_file()
+        if not (overwrite and ours):
+            raise StenoError(
+                f"{run_dir}: there is {'already a run' if ours else 'something else'} in this folder",
+                "Continue it with --resume, replace it with --overwrite, or give another folder with --to DIR."
+                if ours
+                else "Give another folder with --to DIR.",
+            )
+        shutil.rmtree(run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / RECIPE).write_text(_recipe_file(recipe, manifests), encoding="utf-8")
+
+
+def _recipe_file(recipe: Recipe, manifests: dict[str, Manifest]) -> str:
+    digests = "".join(f"# {part} manifest digest: {manifest.digest}\n" for part, manifest in manifests.items())
+    return digests + dump_recipe(recipe)
+
+
+def _check_resumable(recipe: Recipe, run_dir: Path, manifests: dict[str, Manifest]) -> None:
+    if not (run_dir / RECIPE).is_file():
+        raise ModelError(f"{run_dir}: there is no run to resume here", "Start it without --resume.")
+    if not (run_dir / LAST).is_file():
+        raise ModelError(
+            f"{run_dir}: the run has no checkpoint yet", "Start it again with --overwrite instead of --resume."
+        )
+    text = (run_dir / RECIPE).read_text(encoding="utf-8")
+    former = validate(Recipe, read_yaml(run_dir / RECIPE, RecipeError), str(run_dir / RECIPE), RecipeError)
+    old, new = flat_params(former), flat_params(recipe)
+    changed = sorted(
+        key
+        for key in old.keys() | new.keys()
+        if old.get(key) != new.get(key) and key not in _MAY_CHANGE and not key.startswith("tracking.")
+    )
+    if changed:
+        raise RecipeError(
+            f"{run_dir}: the run was started with other settings: "
+            + ", ".join(f"{key} was {old.get(key)!r}, is {new.get(key)!r}" for key in changed),
+            "Give the settings that it was started with, or start another run with --to DIR.",
+        )
+    for part, manifest in manifests.items():
+        if f"# {part} manifest digest: {manifest.digest}\n" not in text:
+            raise ManifestError(
+                f"{manifest.path}: the {part} manifest has changed since the run was started",
+                "Restore it, or start another run with --to DIR.",
+            )
+
+
+def _training_indices(recipe: Recipe, manifest: Manifest, display: Display) -> Indices:
+    """Those that are used: the first ``limit``, without the ones that are too long; the latter are named."""
+    first = np.arange(len(manifest))[: recipe.data.limit]
+    fits = manifest.durations[first] <= min(recipe.data.max_seconds, recipe.data.batch_seconds)
+    for index in first[~fits]:
+        utterance = manifest[int(index)]
+        display.message(
+            f"left out {utterance.id}: {utterance.duration:.1f} s is longer than data.max_seconds or data.batch_seconds"
+        )
+    if not fits.any():
+        raise ManifestError(f"{manifest.path}: every utterance is longer than data.max_seconds or data.batch_seconds")
+    return first[fits]
+
+
+def _set_statistics(recipe: Recipe, model: AcousticModel, manifest: Manifest, indices: Indices) -> None:
+    chosen = sample_indices(manifest.durations, indices, recipe.seed)
+    batches = group_sorted(
+        manifest.durations,
+        chosen[np.argsort(manifest.durations[chosen], kind="stable")],
+        recipe.data.batch_seconds,
+        recipe.data.batch_size,
+    )
+    loader = BatchLoader(UtteranceDataset(manifest, recipe.tokenizer.build()), workers=0)
+    model.frontend.set_statistics(*corpus_statistics(model.frontend, loader.load(batches)))
+
+
+# ---- after training --------------------------------------------------------------------------------------------
+
+
+def _publish(
+    recipe: Recipe,
+    run_dir: Path,
+    trainer: Trainer,
+    weights: Weights,
+    manifests: dict[str, Manifest],
+    indices: Indices,
+    parameters: int,
+) -> dict[str, Scores]:
+    trainer.use(weights)
+    best = trainer.state.best
+    which = {
+        "ema": f"exponential moving average at epoch {best[0].epoch}",
+        "best": "mean of epochs " + ", ".join(str(b.epoch) for b in best),
+        "none": f"epoch {best[0].epoch}",
+    }
+    train_set = manifests["train"]
+    training: dict[str, Any] = {
+        "train": {
+            "manifest": str(train_set.path),
+            "digest": train_set.digest,
+            "utterances": len(indices),
+            "hours": round(_hours(train_set, indices), 3),
+        },
+        "epochs": trainer.state.epoch,
+        "weights": which[recipe.training.average],
+    }
+    folder = run_dir / MODEL
+    config = write_model_folder(folder, recipe, trainer.model, training)
+    parts = {part: manifest for part, manifest in manifests.items() if part != "train"}
+    return measure(folder, config, parts, parameters)
+
+
+def _hours(manifest: Manifest, indices: Indices) -> float:
+    return float(manifest.durations[indices].sum(dtype=np.float64)) / 3600
+
+
+def _log_start(
+    tracker: RunLog, recipe: Recipe, manifests: dict[str, Manifest], indices: Indices, parameters: int
+) -> None:
+    tracker.log_params({**flat_params(recipe), "parameters": parameters})
+    tracker.log_text(dump_recipe(recipe), RECIPE)
+    for part, manifest in manifests.items():
+        utterances = len(indices) if part == "train" else len(manifest)
+        hours = _hours(manifest, indices) if part == "train" else manifest.hours
+        profile = {"utterances": utterances, "hours": round(hours, 3)}
+        tracker.log_dataset(manifest.path.stem, manifest.digest, str(manifest.path.resolve()), part, profile)
+
+
+def _log_end(tracker: RunLog, recipe: Recipe, run_dir: Path, trainer: Trainer, scores: dict[str, Scores]) -> int | None:
+    final: dict[str, float] = {}
+    for part, found in scores.items():
+        wer, cer = found.wer_interval(), found.cer_interval()
+        final |= {f"final_{part}_wer": found.wer, f"final_{part}_cer": found.cer}
+        final |= {f"final_{part}_wer_low": wer.low, f"final_{part}_wer_high": wer.high}
+        final |= {f"final_{part}_cer_low": cer.low, f"final_{part}_cer_high": cer.high}
+        tracker.log_table(
+            [
+                {"id": u.id, "target": u.reference, "predicted": u.hypothesis, "wer": round(u.words.rate, 4)}
+                for u in found.utterances[:200]
+            ],
+            f"predictions/{part}.json",
+        )
+    tracker.log_metrics(final, trainer.state.step)
+    tracker.log_figure(curves(trainer.state.history), "plots/curves.png")
+    if trainer.state.bad:
+        lines = "".join(f"{identity}\t{reason}\n" for identity, reason in trainer.state.bad.items())
+        tracker.log_text(lines, "skipped-utterances.tsv")
+    name = recipe.tracking.register_as
+    version = tracker.log_model(run_dir / MODEL, registered_name=name, metrics=final)
+    return version.version if version else None

@@ -1,0 +1,332 @@
+"""The loop: epochs of steps, validation, checkpoints, early stopping."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from steno.data.batching import Indices, plan_batches
+from steno.data.loading import Batch, BatchLoader
+from steno.data.manifest import Manifest
+from steno.errors import StenoError
+from steno.models.registry import AcousticModel
+from steno.training import checkpoint
+from steno.training.averaging import ExponentialAverage, Weights, load_parameters, mean, swapped
+from steno.training.display import Display
+from steno.training.interrupt import Interrupt
+from steno.training.loss import BadUtterance, ctc_losses, find_bad
+from steno.training.optim import build_optimizer, one_cycle, set_learning_rate
+from steno.training.recipe import Recipe
+from steno.training.state import Best, EpochSums, RunState
+from steno.training.validation import Validation, Validator
+
+log = logging.getLogger(__name__)
+
+LAST = "checkpoints/last.safetensors"
+METRICS_EVERY_STEPS = 10
+
+
+class MetricLog(Protocol):
+    """Where curves go."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Values of one step, from 1."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; everything is saved."""
+
+
+class Trainer:
+    """Trains one model.
+
+    Nothing of a step depends on what was random before it: its dropout is seeded by the step, its data by the
+    epoch. So a run that is resumed anywhere gives the numbers of one that was never stopped.
+
+    Args:
+        fabric: processes, device and precision.
+        recipe: the experiment.
+        model: with its normalisation set.
+        manifest: the training set.
+        indices: which of its utterances are trained on.
+        loader: loads them, this process's share of each batch.
+        validator: of the dev set.
+        run_dir: where checkpoints go.
+        metrics: where curves go.
+        display: shows progress.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        recipe: Recipe,
+        model: AcousticModel,
+        manifest: Manifest,
+        indices: Indices,
+        loader: BatchLoader,
+        validator: Validator,
+        run_dir: Path,
+        metrics: MetricLog,
+        display: Display,
+    ) -> None:
+        self._fabric, self._recipe, self._run_dir = fabric, recipe, run_dir
+        self._manifest, self._indices, self._loader = manifest, indices, loader
+        self._validator, self._metrics, self._display = validator, metrics, display
+        self.state = RunState()
+        self.model = model.to(fabric.device)
+        self._optimizer = build_optimizer(self.model, recipe.optimizer)
+        self._wrapped, self._wrapped_optimizer = fabric.setup(self.model, self._optimizer)
+        averages = recipe.training.average == "ema"
+        self._average = ExponentialAverage(self.model, recipe.training.ema_decay) if averages else None
+        self._saved_at = time.monotonic()
+
+    # ---- the run -------------------------------------------------------------------------------------------
+
+    def fit(self, interrupt: Interrupt) -> None:
+        """Train from where the state is to the end of the recipe, or until dev WER has stopped to fall.
+
+        Raises:
+            Interrupted: a signal came; the run can be resumed.
+            StenoError: too many utterances could not be used.
+        """
+        settings = self._recipe.training
+        while self.state.epoch < settings.epochs and not self._out_of_patience():
+            self._train_epoch(interrupt)
+            self._end_epoch(self._validate())
+        self._save()
+
+    def final_weights(self) -> Weights:
+        """The parameters that the recipe asks for: the best checkpoint's, or the mean of the best ones."""
+        kept = self.state.best if self._recipe.training.average == "best" else self.state.best[:1]
+        return mean(checkpoint.load(self._run_dir / best.file)[0] for best in kept)
+
+    def use(self, weights: Weights) -> None:
+        """Give the model these parameters."""
+        load_parameters(self.model, weights)
+
+    def resume(self) -> None:
+        """Continue from the last checkpoint of the run's folder."""
+        tensors, state = checkpoint.load(self._run_dir / LAST)
+        self.state = RunState.from_dict(state)
+        self.model.load_state_dict(checkpoint.unprefixed("model", tensors))
+        checkpoint.load_optimizer(self._optimizer, checkpoint.unprefixed("optimizer", tensors))
+        if self._average is not None:
+            for name, value in checkpoint.unprefixed("average", tensors).items():
+                self._average.weights[name].copy_(value)
+            self._average.steps = self.state.ema_steps
+
+    # ---- an epoch ------------------------------------------------------------------------------------------
+
+    def _train_epoch(self, interrupt: Interrupt) -> None:
+        data, state = self._recipe.data, self.state
+        batches = plan_batches(
+            self._manifest.durations,
+            self._indices,
+            batch_seconds=data.batch_seconds,
+            batch_size=data.batch_size,
+            seed=self._recipe.seed,
+            epoch=state.epoch,
+        )
+        self._display.epoch(state.epoch + 1, self._recipe.training.epochs, len(batches), state.batch)
+        self.model.train()
+        started = time.monotonic()
+        for batch in self._loader.load(batches[state.batch :], state.epoch):
+            self._step(batch.to(self._fabric.device), len(batches), interrupt)
+            now = time.monotonic()
+            state.sums.wall_seconds += now - started
+            started = now
+            if interrupt.agreed:
+                self._save()
+                raise Interrupted
+            if now - self._saved_at >= self._recipe.training.checkpoint_seconds:
+                self._save()
+
+    def _end_epoch(self, validation: Validation) -> None:
+        state, sums = self.state, self.state.sums
+        row = {
+            "train_loss": sums.loss / max(1, sums.labels),
+            "dev_loss": validation.loss,
+            "dev_wer": validation.scores.wer,
+            "dev_cer": validation.scores.cer,
+            "skipped_utterances": float(sums.bad),
+            "audio_hours_per_hour": sums.audio_seconds / max(sums.wall_seconds, 1e-9),
+            "epoch_seconds": sums.wall_seconds,
+        }
+        state.epoch, state.batch, state.sums = state.epoch + 1, 0, EpochSums()
+        state.history.append({"epoch": float(state.epoch), "step": float(state.step), **row})
+        self._metrics.log_metrics({**row, "epoch": float(state.epoch)}, state.step)
+        self._display.summary(state.epoch, row, self._examples(validation))
+        self._keep_if_good(row["dev_wer"], row["dev_cer"])
+        self._save()
+
+    def _validate(self) -> Validation:
+        with swapped(self.model, self._average.weights if self._average else None):
+            validation = self._validator.validate(self.model)
+        for failure in validation.failures:
+            self._name_bad(failure.id, failure.reason)
+        return validation
+
+    def _examples(self, validation: Validation) -> list[tuple[str, str]]:
+        scored = validation.scores.utterances
+        count = min(self._recipe.training.examples, len(scored))
+        chosen = np.linspace(0, len(scored) - 1, count).astype(int).tolist() if count else []
+        return [(scored[i].reference, scored[i].hypothesis) for i in chosen]
+
+    def _out_of_patience(self) -> bool:
+        patience = self._recipe.training.patience
+        if patience is None or self.state.epochs_without_gain < patience:
+            return False
+        self._display.message(f"stopping early: dev WER has not fallen for {patience} epochs")
+        return True
+
+    # ---- a step --------------------------------------------------------------------------------------------
+
+    def _step(self, batch: Batch, batches: int, interrupt: Interrupt) -> None:
+        state, settings = self.state, self._recipe.training
+        torch.manual_seed(_step_seed(self._recipe.seed, state.step, self._fabric.global_rank))
+        progress = (state.epoch + state.batch / batches) / settings.epochs
+        lr = self._recipe.optimizer.lr * one_cycle(progress, self._recipe.schedule)
+        set_learning_rate(self._optimizer, lr)
+
+        loss, used, bad = self._loss(batch)
+        bad_ids = [(f.id, f.reason) for f in batch.failures] + [(self._manifest[b.index].id, b.reason) for b in bad]
+        mine = [float(loss.detach()), int(used.label_lengths_b.sum()), len(used.indices_b), len(bad_ids)]
+        totals = self._sum([*mine, used.seconds, float(interrupt.requested)])
+        loss_sum, labels, utterances, bad_count, audio_seconds, stops = totals
+        if bad_count:
+            self._skip(bad_ids, int(bad_count))
+        self._fabric.backward(loss * (self._fabric.world_size / max(1.0, labels)))
+        norm = self._update()
+
+        interrupt.agreed = stops > 0
+        state.sums.loss += loss_sum
+        state.sums.labels += int(labels)
+        state.sums.utterances += int(utterances)
+        state.sums.audio_seconds += audio_seconds
+        state.batch += 1
+        state.step += 1
+        mean_loss = loss_sum / max(1.0, labels)
+        self._display.step(mean_loss, audio_seconds, (state.epoch + state.batch / batches) / settings.epochs)
+        if state.step % METRICS_EVERY_STEPS == 0 or state.step == 1:
+            self._metrics.log_metrics(
+                {"train_loss_step": mean_loss, "learning_rate": lr, "gradient_norm": norm}, state.step
+            )
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, Batch, list[BadUtterance]]:
+        """Sum of the losses of the utterances whose loss is finite, those utterances, and the others."""
+        if not len(batch.indices_b):
+            return self._no_loss(), batch, []
+        losses_b, frames_b = self._losses(batch)
+        bad = find_bad(losses_b, frames_b, batch)
+        if not bad:
+            return losses_b.sum(), batch, []
+        # A loss that is not finite poisons the gradient of the whole batch, so the others go through again.
+        kept = batch.select(losses_b.isfinite())
+        if not len(kept.indices_b):
+            return self._no_loss(), kept, bad
+        losses_b, _ = self._losses(kept)
+        return losses_b.sum(), kept, bad
+
+    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        mask = self._recipe.augment.mask
+        masks = (mask, batch.uniform_bk) if mask else None
+        log_probs_btv, frames_b = self._wrapped(batch.samples_bn, batch.lengths_b, masks)
+        return ctc_losses(log_probs_btv, frames_b, batch), frames_b
+
+    def _no_loss(self) -> Tensor:
+        """A loss of zero that still reaches every parameter, as the other processes expect of this one."""
+        rate = self._recipe.features.sample_rate
+        silence_bn = torch.zeros(1, rate, device=self._fabric.device)
+        log_probs_btv, _ = self._wrapped(silence_bn, torch.tensor([rate], device=self._fabric.device))
+        loss: Tensor = log_probs_btv.sum() * 0
+        return loss
+
+    def _update(self) -> float:
+        """Clip, step and average; returns the gradient's norm. A gradient that is not finite changes nothing."""
+        clip = self._recipe.training.grad_clip
+        norm = self._fabric.clip_gradients(
+            self._wrapped, self._wrapped_optimizer, max_norm=clip or float("inf"), error_if_nonfinite=False
+        )
+        value = float(norm) if norm is not None else float("nan")
+        if np.isfinite(value):
+            self._wrapped_optimizer.step()
+            if self._average is not None:
+                self._average.update(self.model)
+                self.state.ema_steps = self._average.steps
+        else:
+            log.warning("step %d: the gradient is not finite; the step is skipped", self.state.step + 1)
+        self._wrapped_optimizer.zero_grad()
+        return value
+
+    def _sum(self, values: Sequence[float]) -> list[float]:
+        if self._fabric.world_size == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64, device=self._fabric.device)
+        torch.distributed.all_reduce(total)
+        return total.tolist()
+
+    # ---- utterances that cannot be used --------------------------------------------------------------------
+
+    def _skip(self, mine: list[tuple[str, str]], count: int) -> None:
+        everyone = [mine]
+        if self._fabric.world_size > 1:
+            everyone = [[] for _ in range(self._fabric.world_size)]
+            torch.distributed.all_gather_object(everyone, mine)
+        for identity, reason in (pair for part in everyone for pair in part):
+            self._name_bad(identity, reason)
+        sums = self.state.sums
+        sums.bad += count
+        if sums.bad > max(1.0, self._recipe.training.max_bad * len(self._indices)):
+            named = list(self.state.bad.items())[-5:]
+            raise StenoError(
+                f"{sums.bad} of {len(self._indices)} utterances could not be used in this epoch, the last of them: "
+                + "; ".join(f"{identity} ({reason})" for identity, reason in named),
+                f"Find and remove them with: steno data check {self._manifest.path} --fix clean.jsonl "
+                "(or allow more of them with training.max_bad=…)",
+            )
+
+    def _name_bad(self, identity: str, reason: str) -> None:
+        if self.state.bad.get(identity) != reason:
+            self.state.bad[identity] = reason
+            self._display.message(f"skipped {identity}: {reason}")
+
+    # ---- checkpoints ---------------------------------------------------------------------------------------
+
+    def _keep_if_good(self, wer: float, cer: float) -> None:
+        """Keep the weights if they are among the best, and drop those that no longer are."""
+        state = self.state
+        gained = not state.best or (wer, cer) < (state.best[0].wer, state.best[0].cer)
+        state.epochs_without_gain = 0 if gained else state.epochs_without_gain + 1
+        entry = Best(f"checkpoints/epoch-{state.epoch:04d}.safetensors", state.epoch, wer, cer)
+        ranked = sorted([*state.best, entry], key=lambda best: (best.wer, best.cer, best.epoch))
+        state.best = ranked[: self._recipe.training.keep_best]
+        if not self._fabric.is_global_zero:
+            return
+        if entry in state.best:
+            weights: Weights = self._average.weights if self._average else {**dict(self.model.named_parameters())}
+            checkpoint.save(self._run_dir / entry.file, weights, asdict(entry))
+
+    def _save(self) -> None:
+        self._saved_at = time.monotonic()
+        if not self._fabric.is_global_zero:
+            return
+        tensors = checkpoint.prefixed("model", checkpoint.model_tensors(self.model))
+        tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(self._optimizer))
+        if self._average is not None:
+            tensors |= checkpoint.prefixed("average", self._average.weights)
+        checkpoint.save(self._run_dir / LAST, tensors, self.state.to_dict())
+        kept = {best.file for best in self.state.best} | {LAST}
+        for path in (self._run_dir / LAST).parent.glob("epoch-*.safetensors"):
+            if str(path.relative_to(self._run_dir)) not in kept:
+                path.unlink()
+
+
+def _step_seed(seed: int, step: int, rank: int) -> int:
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1)
