@@ -123,6 +123,7 @@ class Delivery:
                 self.client,
                 self._kept(record),
                 token=record["id"],
+                experiment_id=self.spool.note.experiment_id,
                 run_id=self.run_id,
                 registered_name=record["registered_name"],
                 metrics=record["metrics"],

@@ -32,6 +32,7 @@ def log_once(
     folder: Path,
     *,
     token: str,
+    experiment_id: str,
     run_id: str | None,
     registered_name: str | None,
     metrics: Mapping[str, float],
@@ -44,6 +45,7 @@ def log_once(
         client: of the store that mlflow is configured for.
         folder: the model folder; its last name is what the artefact is called.
         token: marks the model and its version, so that a repetition finds them.
+        experiment_id: where the model is shown.
         run_id: the run that made the model, or None.
         registered_name: name in the registry; None only logs.
         metrics: what was measured; kept with the model, and as tags of the version.
@@ -55,8 +57,7 @@ def log_once(
     """
     from mlflow.entities import Metric
 
-    experiment = client.get_run(run_id).info.experiment_id if run_id else "0"
-    model_id = _find(client, experiment, token) or _log(client, folder, token, experiment, run_id, step)
+    model_id = _find(client, experiment_id, token) or _log(client, folder, token, experiment_id, run_id, step)
     if metrics and run_id:
         points = [Metric(key, value, time, step, model_id=model_id) for key, value in metrics.items()]
         client.log_batch(run_id, metrics=points)

@@ -88,7 +88,7 @@ def samples(recording: Any) -> audio.Samples:
         return audio.load(_unwrap(bytes(recording)))
     if isinstance(recording, str):
         decoded = _unwrap(recording.encode())
-        if decoded != recording.encode() and not (_paths_allowed() and Path(recording).is_file()):
+        if decoded != recording.encode() and not (_paths_allowed() and _is_file(recording)):
             return audio.load(decoded)
         return audio.load(_path(recording))
     if isinstance(recording, os.PathLike):
@@ -119,6 +119,14 @@ def _unwrap(data: bytes) -> bytes:
         return base64.b64decode(b"".join(data.split()), validate=True)
     except binascii.Error:
         return data
+
+
+def _is_file(name: str) -> bool:
+    """Whether it names a file; base64 of a recording is too long for a name."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _paths_allowed() -> bool:

@@ -101,10 +101,9 @@ def promote(name: str, version: int, alias: str = "champion", uri: str | None = 
         return Promotion(_chosen(versions, name, version), alias, previous)
 
 
-def register(
-    folder: Path, name: str, metrics: Mapping[str, float], uri: str | None = None, run_id: str | None = None
-) -> ModelVersion:
-    """Log an existing model folder and register it, outside a training.
+def register(folder: Path, name: str, metrics: Mapping[str, float], uri: str | None = None) -> ModelVersion:
+    """Log an existing model folder and register it, outside a training: it has no run, and is shown under
+    the experiment ``models``.
 
     Raises:
         TrackingError: the name cannot be a model's, or the store does not answer.
@@ -121,7 +120,8 @@ def register(
             client,
             named,
             token=uuid.uuid4().hex,
-            run_id=run_id,
+            experiment_id=store.experiment_id(client, uri, "models"),
+            run_id=None,
             registered_name=name,
             metrics=metrics,
             step=0,

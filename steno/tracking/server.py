@@ -50,6 +50,7 @@ def command(options: ServerOptions) -> list[str]:
         *("--host", options.host, "--port", str(options.port), "--workers", str(options.workers)),
         *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
         *("--artifacts-destination", str(folder / "mlartifacts")),
+        *("--uvicorn-opts", "--log-level warning"),
     ]
     if options.allowed_hosts:
         line += ["--allowed-hosts", options.allowed_hosts]
@@ -82,8 +83,8 @@ class Server:
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT if out else None,
+                stdout=out if out else 2,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,  # its workers share its group, so that all end together
             )
 

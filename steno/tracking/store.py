@@ -5,7 +5,7 @@ import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from steno.errors import MissingExtraError, TrackingError
 
@@ -106,6 +106,35 @@ def client(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+    """The experiment's id; it is made when it is not there, also when two processes start together.
+
+    In an SQLite store its artefacts go beside the database, whatever the current folder is.
+
+    Raises:
+        TrackingError: the experiment was deleted.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        path = sqlite_path(uri)
+        location = None if path is None else str(path.parent / "mlruns" / quote(name, safe=" "))
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(name)
+    if found is None or found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"the experiment {name} was deleted",
+            f"Restore it with `mlflow experiments restore -x {found.experiment_id if found else 'ID'}`, "
+            "or choose another name.",
+        )
+    return str(found.experiment_id)
 
 
 def explain(error: Exception, uri: str, doing: str) -> TrackingError:

@@ -22,7 +22,6 @@ from steno.tracking.version import ModelVersion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from mlflow import MlflowClient
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -374,7 +373,7 @@ def _open_run(
             if run_name:
                 lacking["mlflow.runName"] = run_name
             return RunNote(given, uri, experiment, str(run.info.experiment_id)), lacking
-        experiment_id = _experiment(client, experiment)
+        experiment_id = store.experiment_id(client, uri, experiment)
         run = client.create_run(experiment_id, run_name=run_name, tags={"mlflow.user": tags["mlflow.user"]})
         return RunNote(str(run.info.run_id), uri, experiment, experiment_id), tags
     except StenoError:
@@ -382,27 +381,6 @@ def _open_run(
     except Exception as error:
         doing = f"attaching to the run {given} (MLFLOW_RUN_ID)" if given else f"starting a run in {experiment}"
         raise store.explain(error, uri, doing) from error
-
-
-def _experiment(client: "MlflowClient", name: str) -> str:
-    """The experiment's id; made when it is not there, also when two processes start together."""
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return str(client.create_experiment(name))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            found = client.get_experiment_by_name(name)
-    if found is None or found.lifecycle_stage == "deleted":
-        raise TrackingError(
-            f"the experiment {name} was deleted",
-            f"Restore it with `mlflow experiments restore -x {found.experiment_id if found else 'ID'}`, "
-            "or choose another name.",
-        )
-    return str(found.experiment_id)
 
 
 def _logged_before(spool: Spool) -> tuple[dict[tuple[str, int], float], int, int]:
