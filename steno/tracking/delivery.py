@@ -127,8 +127,8 @@ class Delivery:
                 run_id=self.run_id,
                 registered_name=record["registered_name"],
                 metrics=record["metrics"],
+                times=record["times"],
                 step=record["step"],
-                time=record["time"],
             )
             if version is not None:
                 self.versions[record["id"]] = version

@@ -36,8 +36,8 @@ def log_once(
     run_id: str | None,
     registered_name: str | None,
     metrics: Mapping[str, float],
+    times: Mapping[str, int],
     step: int,
-    time: int,
 ) -> ModelVersion | None:
     """Log a model folder and register it, unless that was done under the same token before.
 
@@ -49,8 +49,8 @@ def log_once(
         run_id: the run that made the model, or None.
         registered_name: name in the registry; None only logs.
         metrics: what was measured; kept with the model, and as tags of the version.
+        times: when each metric was made, in milliseconds since the epoch.
         step: training step of the model.
-        time: milliseconds since the epoch, of the metrics.
 
     Returns:
         The version in the registry, or None if it is not registered.
@@ -59,7 +59,7 @@ def log_once(
 
     model_id = _find(client, experiment_id, token) or _log(client, folder, token, experiment_id, run_id, step)
     if metrics and run_id:
-        points = [Metric(key, value, time, step, model_id=model_id) for key, value in metrics.items()]
+        points = [Metric(key, value, times[key], step, model_id=model_id) for key, value in metrics.items()]
         client.log_batch(run_id, metrics=points)
     if registered_name is None:
         return None

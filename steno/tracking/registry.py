@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import tempfile
-import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -124,8 +123,8 @@ def register(folder: Path, name: str, metrics: Mapping[str, float], uri: str | N
             run_id=None,
             registered_name=name,
             metrics=metrics,
+            times={},
             step=0,
-            time=int(time.time() * 1000),
         )
     if version is None:
         raise TrackingError(f"{name}: the registry made no version of it")

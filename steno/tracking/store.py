@@ -30,6 +30,8 @@ _ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 _UNREACHABLE = ("failed with exception", "failed with timeout", "Connection refused", "Max retries exceeded")
+# Else MLflow's page guesses, and shows a training among the tools for language models.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _NO_ANSWER = "cannot be reached"
 
 
@@ -123,7 +125,7 @@ def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
         path = sqlite_path(uri)
         location = None if path is None else str(path.parent / "mlruns" / quote(name, safe=" "))
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from mlflow.system_metrics.metrics.base_metrics_monitor import BaseMetricsMonitor
 
@@ -45,7 +47,6 @@ class SystemMetrics:
         self._step = step
         self._seconds = seconds
         self._stop = threading.Event()
-        self._monitors = _monitors()
         self._thread = threading.Thread(target=self._run, name="steno-system-metrics", daemon=True)
         self._thread.start()
 
@@ -55,20 +56,22 @@ class SystemMetrics:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        # The processor's load is measured since the last call, so the first one says nothing.
+        monitors = _monitors()
+        # The processor's load is measured since the last call in this thread, so the first one says nothing.
+        psutil.cpu_percent()
         self._stop.wait(min(1.0, self._seconds))
         while True:
             try:
-                self._sample()
+                self._sample(monitors)
             except OSError as error:  # a counter that this container does not have
                 _log.warning("system metrics stop: %s", error)
                 return
             if self._stop.wait(self._seconds):
                 return
 
-    def _sample(self) -> None:
+    def _sample(self, monitors: "list[BaseMetricsMonitor]") -> None:
         values: dict[str, float] = {}
-        for monitor in self._monitors:
+        for monitor in monitors:
             monitor.collect_metrics()
             values |= {f"{PREFIX}{key}": float(value) for key, value in monitor.aggregate_metrics().items()}
             monitor.clear_metrics()
@@ -77,13 +80,11 @@ class SystemMetrics:
 
 
 def _monitors() -> "list[BaseMetricsMonitor]":
-    import psutil
     from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
     from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
     from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-    psutil.cpu_percent()
     monitors: list[BaseMetricsMonitor] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
     try:
         monitors.append(GPUMonitor())

@@ -107,6 +107,7 @@ class Tracker:
     def __init__(self, spool: Spool, *, system_metrics: bool = True) -> None:
         self.spool = spool
         self._points, self._system_step, self._last_step = _logged_before(spool)
+        self._latest: dict[str, tuple[int, float, int]] = {}
         self._sender = Sender(spool)
         self._closed = False
         self._system: system.SystemMetrics | None = None
@@ -290,15 +291,16 @@ class Tracker:
         except OSError as error:
             raise TrackingError(f"{folder}: cannot be logged ({error})") from error
         token = uuid.uuid4().hex
+        found = {_key(key): float(value) for key, value in metrics.items() if math.isfinite(value)}
         position = self._add(
             {
                 "kind": "model",
                 "id": token,
                 "file": str(kept.relative_to(self.spool.folder)),
                 "registered_name": registered_name,
-                "metrics": {_key(key): float(value) for key, value in metrics.items() if math.isfinite(value)},
+                "metrics": found,
+                "times": {key: self._time_of(key, value) for key, value in found.items()},
                 "step": self._last_step,
-                "time": _now(),
             }
         )
         if not self._sender.wait_for(position, patience):
@@ -342,7 +344,14 @@ class Tracker:
 
     def _log_points(self, metrics: Mapping[str, float], step: int) -> None:
         values = {_key(key): _finite(value) for key, value in metrics.items()}
-        self._add({"kind": "metrics", "time": _now(), "step": step, "values": values})
+        now = _now()
+        self._latest.update({key: (step, value, now) for key, value in values.items()})
+        self._add({"kind": "metrics", "time": now, "step": step, "values": values})
+
+    def _time_of(self, key: str, value: float) -> int:
+        """When this point was logged, so that naming it again with the model does not make a second one."""
+        step, logged, time_of = self._latest.get(key, (-1, math.nan, 0))
+        return time_of if (step, logged) == (self._last_step, value) else _now()
 
     def _add_file(self, kept: Path, artifact_path: str, **more: Any) -> None:
         self._add(

@@ -29,10 +29,10 @@ class ModelVersion:
 
     @property
     def wer(self) -> float | None:
-        """The version's WER: the metric ``wer``, else the first one that ends so, else None."""
-        if "wer" in self.metrics:
-            return self.metrics["wer"]
-        return next((value for key, value in sorted(self.metrics.items()) if key.endswith("wer")), None)
+        """The version's WER: of the metrics that end so, the shortest, one of a test set first; else None."""
+        keys = [key for key in self.metrics if key.lower().endswith("wer")]
+        best = min(keys, key=lambda key: (key != "wer", "test" not in key, len(key), key), default=None)
+        return None if best is None else self.metrics[best]
 
 
 METRIC_TAG = "metric."

@@ -1,11 +1,13 @@
 """Model references, promotion, and what is said when they do not fit."""
 
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
 from steno.errors import MissingExtraError, ModelError, TrackingError
 from steno.tracking import registry
+from steno.tracking.version import ModelVersion
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +118,15 @@ def test_looking_does_not_make_a_store(tmp_path):
 def test_names_that_no_reference_could_spell(name, model_folder, embedded):
     with pytest.raises(TrackingError, match="cannot be the name"):
         registry.register(model_folder, name, {}, embedded)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "wer"),
+    [
+        ({"cer": 0.1}, None),
+        ({"final_dev_wer": 0.2, "final_test_wer": 0.3, "final_test_wer_low": 0.25}, 0.3),
+        ({"wer": 0.4, "test_wer": 0.3}, 0.4),
+    ],
+)
+def test_which_metric_is_the_wer_of_a_version(metrics, wer):
+    assert ModelVersion("Speech", 1, datetime.now(UTC), metrics=metrics).wer == wer

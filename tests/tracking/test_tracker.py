@@ -166,7 +166,7 @@ def test_sending_everything_twice_changes_nothing(tmp_path, embedded, client, mo
     monkeypatch.setattr(Spool, "drop_files", lambda *_: None)
     with start(tmp_path, embedded) as tracker:
         tracker.log_params({"epochs": 3})
-        tracker.log_metrics({"loss": 2.0, "bad": math.nan}, 1)
+        tracker.log_metrics({"loss": 2.0, "bad": math.nan, "wer": 0.5}, 1)
         tracker.log_table([{"id": "a"}], "examples.json")
         tracker.log_dataset("train", "0123", "train.jsonl", "training", {"hours": 1.0})
         version = tracker.log_model(model_folder, registered_name="Twice", metrics={"wer": 0.5})
