@@ -6,6 +6,7 @@ Decoding is libsndfile's (WAV, FLAC, OGG/Vorbis, OGG/Opus, MP3), resampling is s
 import io
 from os import PathLike, fspath
 from pathlib import Path
+from stat import S_ISDIR
 from typing import BinaryIO
 
 import numpy as np
@@ -24,6 +25,7 @@ SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff",
 Samples = npt.NDArray[np.float32]
 Source = str | PathLike[str] | bytes | BinaryIO
 
+_REMOVE = "Remove it from the data."
 _REMEDY = "Steno reads WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and AU; convert the file to one of them."
 
 
@@ -43,14 +45,17 @@ def load(source: Source, sample_rate: int = SAMPLE_RATE) -> Samples:
     name = describe(source)
     try:
         samples, rate = soundfile.read(_openable(source), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
         raise _unreadable(source, name, error) from error
     if not len(samples):
-        raise AudioError(f"{name}: the recording holds no samples", "Remove it from the data.")
+        raise AudioError(f"{name}: the recording holds no samples", _REMOVE)
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     if not np.isfinite(mono).all():
         raise AudioError(f"{name}: the recording holds samples that are not numbers", "Export it again.")
-    return resample(mono, rate, sample_rate)
+    resampled = resample(mono, rate, sample_rate)
+    if not len(resampled):
+        raise AudioError(f"{name}: the recording is shorter than one sample at {sample_rate} Hz", _REMOVE)
+    return resampled
 
 
 def resample(samples: Samples, from_rate: float, to_rate: float) -> Samples:
@@ -72,7 +77,7 @@ def duration(path: str | PathLike[str]) -> float:
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         raise _unreadable(path, fspath(path), error) from error
     if info.frames <= 0 or info.samplerate <= 0:
-        raise AudioError(f"{path}: the recording holds no samples", "Remove it from the data.")
+        raise AudioError(f"{path}: the recording holds no samples", _REMOVE)
     return float(info.frames) / float(info.samplerate)
 
 
@@ -100,12 +105,15 @@ def _openable(source: Source) -> str | BinaryIO:
 
 def _unreadable(source: Source, name: str, error: Exception) -> AudioError:
     if isinstance(source, (str, PathLike)):
-        path = Path(source)
-        if not path.exists():
+        try:
+            status = Path(source).stat()
+        except (FileNotFoundError, ValueError):
             return AudioError(f"{name}: no such file", "Check the path; relative ones start at the manifest.")
-        if path.is_dir():
+        except OSError as problem:
+            return AudioError(f"{name}: {problem.strerror or problem}", "Check the path and its permissions.")
+        if S_ISDIR(status.st_mode):
             return AudioError(f"{name}: is a folder, not a recording")
-        if path.stat().st_size == 0:
+        if status.st_size == 0:
             return AudioError(f"{name}: the file is empty", "Remove it or fetch it again.")
     reason = str(error).rsplit(": ", 1)[-1].strip().rstrip(".") or type(error).__name__
     return AudioError(f"{name}: cannot be decoded ({reason})", _REMEDY)

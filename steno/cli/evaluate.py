@@ -27,7 +27,8 @@ def evaluate(
     manifest = Manifest(data)
     scores, failures = evaluate_manifest(Recognizer(resolve(model, uri)), manifest)
     if not scores.utterances:
-        raise ManifestError(f"{data}: no utterance could be evaluated", "\n  ".join(map(str, failures[:5])))
+        reasons = "\n  ".join(f"{failure.id}: {failure.reason}" for failure in failures[:5])
+        raise ManifestError(f"{data}: no utterance could be evaluated", reasons)
     if format == "json":
         report = {"model": model, "data": str(data), "digest": manifest.digest, **scores.to_dict(), "failed": failures}
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2, default=vars).decode())

@@ -1,5 +1,7 @@
 """`steno train`."""
 
+import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +27,7 @@ def train(
     if resume and overwrite:
         raise StenoError("--resume and --overwrite exclude each other")
     if register is not None:
-        overrides = [*(overrides or []), f"tracking.register_as={register}"]
+        overrides = [*(overrides or []), f"tracking.register_as={json.dumps(register)}"]
     settings = load_recipe(recipe, overrides or [])
     run_dir = to or Path("runs") / settings.name
 
@@ -33,7 +35,8 @@ def train(
     from steno.training.run import train as run
     from steno.training.trainer import Interrupted
 
-    command = " ".join(["steno train", str(recipe), *(overrides or []), f"--to {run_dir}"])
+    command = ["steno", "train", str(recipe), *(overrides or []), "--to", str(run_dir), "--resume"]
+    command += ([] if track else ["--no-track"]) + ([] if uri is None else ["--uri", uri])
     try:
         result = run(
             settings,
@@ -45,7 +48,7 @@ def train(
             tracked=track,
         )
     except Interrupted:
-        typer.echo(f"\nstopped and saved; continue with:\n  {command} --resume", err=True)
+        typer.echo(f"\nstopped and saved; continue with:\n  {shlex.join(command)}", err=True)
         raise typer.Exit(130) from None
     if not result.scores:
         return  # one of several processes, and not the one that reports

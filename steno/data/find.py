@@ -30,11 +30,11 @@ def _in_manifest(path: Path, identity: str) -> Utterance:
 def _in_tree(root: Path, identity: str) -> Utterance:
     speaker, _, rest = identity.partition("-")
     chapter = rest.partition("-")[0]
-    if not chapter or any(part in identity for part in "/\\*?["):
+    if not speaker or not chapter or any(part in identity for part in "/\\*?["):
         raise ManifestError(f"{identity!r} is not an id of LibriSpeech", "Ids look like 1089-134686-0000.")
     place = f"{speaker}/{chapter}/{speaker}-{chapter}.trans.txt"
     for transcripts in sorted([*root.glob(place), *root.glob(f"*/{place}"), *root.glob(f"*/*/{place}")]):
-        for line in transcripts.read_text(encoding="utf-8").splitlines():
+        for line in _lines(transcripts):
             name, _, text = line.partition(" ")
             if name == identity:
                 return Utterance(identity, _recording(transcripts.parent, identity), 0.0, normalize(text), speaker)
@@ -42,6 +42,13 @@ def _in_tree(root: Path, identity: str) -> Utterance:
         f"{root}: there is no utterance {identity}",
         f"Looked for {place} in this folder and two levels below. Give the folder LibriSpeech or a part of it.",
     )
+
+
+def _lines(transcripts: Path) -> list[str]:
+    try:
+        return transcripts.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ManifestError(f"{transcripts}: is not UTF-8 text", "LibriSpeech's transcripts are.") from None
 
 
 def _recording(folder: Path, identity: str) -> Path:

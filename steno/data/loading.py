@@ -21,7 +21,7 @@ from steno.data.batching import Indices, share
 from steno.data.config import AugmentConfig
 from steno.data.manifest import Manifest, Utterance
 from steno.errors import AudioError, TextError
-from steno.text import CharTokenizer
+from steno.text import CharTokenizer, words
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,33 @@ class Batch(NamedTuple):
         """The batch with only those utterances for which ``keep_b`` (B,) is true."""
         return Batch(*(x[keep_b] if isinstance(x, Tensor) else x for x in self))  # type: ignore[arg-type]
 
-    @property
-    def seconds(self) -> float:
-        """Seconds of audio, without padding, at the rate of the recogniser."""
-        return int(self.lengths_b.sum()) / audio.SAMPLE_RATE
+    def seconds(self, sample_rate: int) -> float:
+        """Seconds of audio, without padding, at a rate in Hz."""
+        return int(self.lengths_b.sum()) / sample_rate
 
 
 class UtteranceDataset(Dataset[Item | Failure]):
-    """Decodes, and augments if asked to, the utterance at (epoch, index)."""
+    """Decodes, and augments if asked to, the utterance at (epoch, index).
+
+    Args:
+        manifest: the utterances.
+        tokenizer: spells their texts.
+        augment: changes to the audio; None leaves it as it is.
+        seed: of those changes.
+        sample_rate: rate in Hz of the samples that it gives.
+    """
 
     def __init__(
-        self, manifest: Manifest, tokenizer: CharTokenizer, augment: AugmentConfig | None = None, seed: int = 0
+        self,
+        manifest: Manifest,
+        tokenizer: CharTokenizer,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+        sample_rate: int = audio.SAMPLE_RATE,
     ) -> None:
         self._manifest, self._tokenizer = manifest, tokenizer
         self._augment, self._seed = augment, seed
+        self._sample_rate = sample_rate
 
     def __getitem__(self, key: tuple[int, int]) -> Item | Failure:
         epoch, index = key
@@ -86,10 +99,15 @@ class UtteranceDataset(Dataset[Item | Failure]):
             return Failure(utterance.id, error.message)
 
     def _load(self, utterance: Utterance, index: int, generator: np.random.Generator) -> Item:
-        if not utterance.text:
+        text = utterance.text or ""
+        if not words(text):
             raise TextError(f"{utterance.id}: has no text")
-        labels = self._tokenizer.encode(utterance.text)
-        samples = audio.load(utterance.audio)
+        labels = self._tokenizer.encode(text)
+        samples = audio.load(utterance.audio, self._sample_rate)
+        seconds = len(samples) / self._sample_rate
+        if seconds > 1.1 * utterance.duration + 1:
+            # Batches are bounded by the stated durations: a wrong one must not exhaust the memory.
+            raise AudioError(f"{utterance.id}: lasts {seconds:.1f} s, the manifest states {utterance.duration:.1f} s")
         if self._augment is None:
             return Item(index, samples, labels, [])
         samples = _augmented(samples, self._augment, generator)
@@ -114,6 +132,7 @@ def collate(items: Sequence[Item | Failure]) -> Batch:
     good = [item for item in items if isinstance(item, Item)]
     longest = max((len(item.samples) for item in good), default=0)
     most_labels = max((len(item.labels) for item in good), default=0)
+    draws = len(good[0].uniform) if good else 0
     samples_bn = torch.zeros(len(good), longest)
     labels_bl = torch.zeros(len(good), most_labels, dtype=torch.int64)
     for row, item in enumerate(good):
@@ -125,7 +144,7 @@ def collate(items: Sequence[Item | Failure]) -> Batch:
         torch.tensor([len(item.samples) for item in good], dtype=torch.int64),
         labels_bl,
         torch.tensor([len(item.labels) for item in good], dtype=torch.int64),
-        torch.tensor([item.uniform for item in good], dtype=torch.float32).reshape(len(good), -1),
+        torch.tensor([item.uniform for item in good], dtype=torch.float32).reshape(len(good), draws),
         [item for item in items if isinstance(item, Failure)],
     )
 

@@ -106,18 +106,34 @@ def write_manifest(path: str | PathLike[str], utterances: Iterable[Utterance]) -
 
     Recordings below the manifest's folder are written relative to it, so that the folder can be moved; all
     others absolute. The file appears whole or not at all.
+
+    Raises:
+        ManifestError: JSON cannot hold an utterance, such as a file name that is not UTF-8.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     home = path.parent.resolve()
     partial = path.with_name(path.name + ".part")
     count = 0
-    with partial.open("wb") as out:
-        for utterance in utterances:
-            out.write(orjson.dumps(_row(utterance, home), option=orjson.OPT_APPEND_NEWLINE))
-            count += 1
-    partial.replace(path)
+    try:
+        with partial.open("wb") as out:
+            for utterance in utterances:
+                out.write(_line(utterance, home))
+                count += 1
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return count
+
+
+def _line(utterance: Utterance, home: Path) -> bytes:
+    try:
+        return orjson.dumps(_row(utterance, home), option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError as error:
+        raise ManifestError(
+            f"utterance {utterance.id!r}: cannot be written to a manifest ({error})",
+            "Names and texts must be Unicode: rename the file.",
+        ) from None
 
 
 _MAKE_ONE = "Make one with: steno data prepare SOURCE --out manifest.jsonl"

@@ -6,6 +6,7 @@ from steno.data.manifest import Manifest
 from steno.evaluation.score import Scores, score
 from steno.runtime import Recognizer
 from steno.runtime.files import transcribe_files
+from steno.text import words
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,10 @@ class LeftOut:
 
 def evaluate_manifest(recognizer: Recognizer, manifest: Manifest) -> tuple[Scores, list[LeftOut]]:
     """Score every utterance that can be decoded and has text; say which were left out."""
-    left_out = [LeftOut(u.id, "has no text") for u in manifest if not u.text]
+    left_out = [LeftOut(u.id, "has no text") for u in manifest if not words(u.text or "")]
     scored = []
-    with_text = (u for u in manifest if u.text)
-    results = transcribe_files(recognizer, (u.audio for u in manifest if u.text))
+    with_text = (u for u in manifest if words(u.text or ""))
+    results = transcribe_files(recognizer, (u.audio for u in manifest if words(u.text or "")))
     for utterance, result in zip(with_text, results, strict=True):
         if result.transcript is None:
             left_out.append(LeftOut(utterance.id, result.error.message if result.error else "failed"))

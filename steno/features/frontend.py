@@ -70,7 +70,9 @@ class FrontEnd(nn.Module):
 
     def frames(self, lengths_b: Tensor) -> Tensor:
         """Number of frames of recordings of so many samples."""
-        return torch.div(lengths_b, self.config.hop_length, rounding_mode="floor") + 1
+        # An odd n_fft has one sample more than the two halves that pad a recording.
+        fitting_b = lengths_b - self.config.n_fft % 2
+        return torch.div(fitting_b, self.config.hop_length, rounding_mode="floor") + 1
 
     def transform(self, padded_bm: Tensor, frames_b: Tensor) -> Tensor:
         """Normalised features (B, T, F) of signals (B, M) whose edges are already there."""

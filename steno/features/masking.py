@@ -23,7 +23,8 @@ def apply_masks(features_btf: Tensor, frames_b: Tensor, uniform_bk: Tensor, conf
     split = config.frequency_masks
     sizes_b1 = torch.full_like(frames_b, size)[:, None]
     widest_b1 = (frames_b * config.time_width).floor().clamp(max=config.time_frames)[:, None]
-    kept_bf = _outside(size, sizes_b1, sizes_b1 * config.frequency_width, width_bk[:, :split], start_bk[:, :split])
+    highest_b1 = (sizes_b1 * config.frequency_width).floor()
+    kept_bf = _outside(size, sizes_b1, highest_b1, width_bk[:, :split], start_bk[:, :split])
     kept_bt = _outside(time, frames_b[:, None], widest_b1, width_bk[:, split:], start_bk[:, split:])
     return features_btf * kept_bf[:, None, :] * kept_bt[:, :, None]
 

@@ -47,7 +47,7 @@ class ConsoleDisplay:
     """A rich progress bar with loss, WER, hours of audio a second and time to go."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=False, highlight=False)
+        self._console = console or Console(stderr=False, highlight=False, markup=False)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._loss: float | None = None
@@ -59,7 +59,7 @@ class ConsoleDisplay:
         self._header_shown = False
 
     def message(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text)
 
     def epoch(self, number: int, epochs: int, batches: int, done: int) -> None:
         self._title = f"epoch {number}/{epochs}"
@@ -104,7 +104,7 @@ class ConsoleDisplay:
             for target, predicted in examples:
                 table.add_row("target", target)
                 table.add_row("predicted", predicted)
-            self._console.print(table, markup=False)
+            self._console.print(table)
 
     def close(self) -> None:
         if self._progress is not None:

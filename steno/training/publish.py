@@ -1,6 +1,7 @@
 """From trained weights to a model folder that was measured as it will be served."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,24 @@ def write_model_folder(folder: Path, recipe: Recipe, model: AcousticModel, train
     return config
 
 
-def measure(folder: Path, config: FolderConfig, parts: dict[str, Manifest], parameters: int) -> dict[str, Scores]:
-    """Evaluate the folder on each part, and write what was found into its configuration and its card."""
+def measure(
+    folder: Path, config: FolderConfig, parts: dict[str, Manifest], parameters: int, say: Callable[[str], None]
+) -> dict[str, Scores]:
+    """Evaluate the folder on each part, and write what was found into its configuration and its card.
+
+    Utterances that could not be scored are named with ``say``; a part of which none could be has no scores.
+    """
     recognizer = Recognizer(folder)
-    scores = {name: evaluate_manifest(recognizer, manifest)[0] for name, manifest in parts.items()}
-    found = {
-        name: measured(scores[name], str(manifest.path), manifest.digest, manifest.hours)
-        for name, manifest in parts.items()
-    }
+    scores, found = {}, {}
+    for name, manifest in parts.items():
+        part, left_out = evaluate_manifest(recognizer, manifest)
+        for utterance in left_out:
+            say(f"{name}: left out {utterance.id}: {utterance.reason}")
+        if part.utterances:
+            scores[name] = part
+            found[name] = measured(part, str(manifest.path), manifest.digest, manifest.hours)
+        else:
+            say(f"{name}: not measured, no utterance of {manifest.path} could be scored")
     config = config.model_copy(update={"provenance": {**config.provenance, "measured": found}})
     write_config(folder, config)
     (folder / CARD).write_text(model_card(config, parameters), encoding="utf-8")

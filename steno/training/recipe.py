@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from steno.config import Fraction, Strict, read_yaml, validate
 from steno.data.config import AugmentConfig, DataConfig
@@ -35,11 +35,18 @@ class ScheduleConfig(Strict):
     end: float = Field(1000.0, ge=1)
 
 
+def _as_text(value: Any) -> Any:
+    """A number as YAML reads it, ``precision: 32``, as the text that it was."""
+    return str(value) if type(value) is int else value
+
+
 class TrainingConfig(Strict):
     """The loop."""
 
     epochs: int = Field(10, ge=1)
-    precision: Literal["auto", "32", "bf16"] = Field("auto", description="auto: bf16 on a GPU that has it")
+    precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(_as_text)] = Field(
+        "auto", description="auto: bf16 on a GPU that has it"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     grad_clip: float | None = Field(5.0, gt=0, description="greatest norm of the gradient")
     average: Literal["ema", "best", "none"] = Field("ema", description="what the final weights are")

@@ -18,7 +18,6 @@ from steno.errors import ManifestError, ModelError, RecipeError, StenoError
 from steno.evaluation.score import Scores
 from steno.models.registry import AcousticModel
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
-from steno.training.averaging import Weights
 from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
 from steno.training.plots import curves
@@ -29,6 +28,7 @@ from steno.training.trainer import LAST, Interrupted, Trainer
 from steno.training.validation import Validator
 
 RECIPE, MODEL = "recipe.yaml", "model"
+_DIGEST = "# {} manifest digest: "
 _MAY_CHANGE = frozenset({"training.device", "training.checkpoint_seconds", "training.examples", "data.workers"})
 """Settings that a resumed run may change: they do not change its numbers."""
 
@@ -114,10 +114,11 @@ def _run(
         f"{fabric.world_size} × {fabric.device.type}"
     )
     place = {"rank": fabric.global_rank, "world_size": fabric.world_size}
-    dev_loader = BatchLoader(UtteranceDataset(manifests["dev"], tokenizer), recipe.data.workers, **place)
-    loader = BatchLoader(
-        UtteranceDataset(manifests["train"], tokenizer, recipe.augment, recipe.seed), recipe.data.workers, **place
-    )
+    rate = recipe.features.sample_rate
+    dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)
+    train_set = UtteranceDataset(manifests["train"], tokenizer, recipe.augment, recipe.seed, rate)
+    dev_loader = BatchLoader(dev_set, recipe.data.workers, **place)
+    loader = BatchLoader(train_set, recipe.data.workers, **place)
     batch_size, batch_seconds = recipe.data.batch_size, recipe.data.batch_seconds
     validator = Validator(fabric, manifests["dev"], dev_loader, tokenizer, batch_seconds, batch_size)
     if not resume and recipe.features.normalize == "corpus":
@@ -131,7 +132,7 @@ def _run(
     if not fabric.is_global_zero:
         fabric.barrier()
         return RunResult(run_dir, run_dir / MODEL, {}, None, None)
-    scores = _publish(recipe, run_dir, trainer, trainer.final_weights(), manifests, indices, parameters)
+    scores = _publish(recipe, run_dir, trainer, manifests, indices, parameters, display)
     version = _log_end(tracker, recipe, run_dir, trainer, scores)
     fabric.barrier()
     return RunResult(run_dir, run_dir / MODEL, scores, tracker.run_id, version)
@@ -177,8 +178,10 @@ def _prepare_run_dir(
     if resume:
         _check_resumable(recipe, run_dir, manifests)
         return
+    if run_dir.exists() and not run_dir.is_dir():
+        raise StenoError(f"{run_dir}: is a file, not a folder", "Give another folder with --to DIR.")
     if run_dir.exists() and any(run_dir.iterdir()):
-        ours = (run_dir / RECIPE).is_file()
+        ours = _is_run(run_dir)
         if not (overwrite and ours):
             raise StenoError(
                 f"{run_dir}: there is {'already a run' if ours else 'something else'} in this folder",
@@ -191,13 +194,19 @@ def _prepare_run_dir(
     (run_dir / RECIPE).write_text(_recipe_file(recipe, manifests), encoding="utf-8")
 
 
+def _is_run(run_dir: Path) -> bool:
+    """Whether the folder's recipe is one that :func:`_recipe_file` wrote; a user's own may have the same name."""
+    path = run_dir / RECIPE
+    return path.is_file() and path.read_bytes().startswith(_DIGEST.format("train").encode())
+
+
 def _recipe_file(recipe: Recipe, manifests: dict[str, Manifest]) -> str:
-    digests = "".join(f"# {part} manifest digest: {manifest.digest}\n" for part, manifest in manifests.items())
+    digests = "".join(f"{_DIGEST.format(part)}{manifest.digest}\n" for part, manifest in manifests.items())
     return digests + dump_recipe(recipe)
 
 
 def _check_resumable(recipe: Recipe, run_dir: Path, manifests: dict[str, Manifest]) -> None:
-    if not (run_dir / RECIPE).is_file():
+    if not _is_run(run_dir):
         raise ModelError(f"{run_dir}: there is no run to resume here", "Start it without --resume.")
     if not (run_dir / LAST).is_file():
         raise ModelError(
@@ -218,7 +227,7 @@ def _check_resumable(recipe: Recipe, run_dir: Path, manifests: dict[str, Manifes
             "Give the settings that it was started with, or start another run with --to DIR.",
         )
     for part, manifest in manifests.items():
-        if f"# {part} manifest digest: {manifest.digest}\n" not in text:
+        if f"{_DIGEST.format(part)}{manifest.digest}\n" not in text:
             raise ManifestError(
                 f"{manifest.path}: the {part} manifest has changed since the run was started",
                 "Restore it, or start another run with --to DIR.",
@@ -247,7 +256,8 @@ def _set_statistics(recipe: Recipe, model: AcousticModel, manifest: Manifest, in
         recipe.data.batch_seconds,
         recipe.data.batch_size,
     )
-    loader = BatchLoader(UtteranceDataset(manifest, recipe.tokenizer.build()), workers=0)
+    dataset = UtteranceDataset(manifest, recipe.tokenizer.build(), sample_rate=recipe.features.sample_rate)
+    loader = BatchLoader(dataset, workers=0)
     model.frontend.set_statistics(*corpus_statistics(model.frontend, loader.load(batches)))
 
 
@@ -258,12 +268,12 @@ def _publish(
     recipe: Recipe,
     run_dir: Path,
     trainer: Trainer,
-    weights: Weights,
     manifests: dict[str, Manifest],
     indices: Indices,
     parameters: int,
+    display: Display,
 ) -> dict[str, Scores]:
-    trainer.use(weights)
+    trainer.use(trainer.final_weights())
     best = trainer.state.best
     which = {
         "ema": f"exponential moving average at epoch {best[0].epoch}",
@@ -284,7 +294,7 @@ def _publish(
     folder = run_dir / MODEL
     config = write_model_folder(folder, recipe, trainer.model, training)
     parts = {part: manifest for part, manifest in manifests.items() if part != "train"}
-    return measure(folder, config, parts, parameters)
+    return measure(folder, config, parts, parameters, display.message)
 
 
 def _hours(manifest: Manifest, indices: Indices) -> float:

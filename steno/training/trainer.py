@@ -198,7 +198,7 @@ class Trainer:
         loss, used, bad = self._loss(batch)
         bad_ids = [(f.id, f.reason) for f in batch.failures] + [(self._manifest[b.index].id, b.reason) for b in bad]
         mine = [float(loss.detach()), int(used.label_lengths_b.sum()), len(used.indices_b), len(bad_ids)]
-        totals = self._sum([*mine, used.seconds, float(interrupt.requested)])
+        totals = self._sum([*mine, used.seconds(self._recipe.features.sample_rate), float(interrupt.requested)])
         loss_sum, labels, utterances, bad_count, audio_seconds, stops = totals
         if bad_count:
             self._skip(bad_ids, int(bad_count))

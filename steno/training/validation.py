@@ -11,6 +11,7 @@ from steno.data.batching import Indices, group_sorted
 from steno.data.loading import BatchLoader, Failure
 from steno.data.manifest import Manifest
 from steno.decoding.greedy import greedy_labels
+from steno.errors import ManifestError
 from steno.evaluation.score import Scores, score
 from steno.models.registry import AcousticModel
 from steno.text import CharTokenizer
@@ -63,7 +64,11 @@ class Validator:
 
     @torch.inference_mode()
     def validate(self, model: AcousticModel) -> Validation:
-        """Score the model as it is now; it is left in training mode."""
+        """Score the model as it is now; it is left in training mode.
+
+        Raises:
+            ManifestError: not one utterance could be scored.
+        """
         model.eval()
         part = _Part()
         for batch in self._loader.load(self._batches):
@@ -85,11 +90,18 @@ class Validator:
 
     def _merge(self, parts: list[_Part]) -> Validation:
         hypotheses = {index: text for part in parts for index, text in part.hypotheses.items()}
+        failures = [failure for part in parts for failure in part.failures]
+        if not hypotheses:
+            raise ManifestError(
+                f"{self._manifest.path}: no utterance could be scored: "
+                + "; ".join(f"{failure.id} ({failure.reason})" for failure in failures[:5]),
+                f"See what is wrong with: steno data check {self._manifest.path}",
+            )
         utterances = ((self._manifest[index], text) for index, text in sorted(hypotheses.items()))
         return Validation(
             sum(part.loss for part in parts) / max(1, sum(part.labels for part in parts)),
             score((utterance.id, utterance.text or "", text) for utterance, text in utterances),
-            [failure for part in parts for failure in part.failures],
+            failures,
         )
 
 

@@ -226,9 +226,9 @@ def test_speech_is_the_same_in_another_folder(engine: Espeak) -> None:
 
 def test_every_voice_of_the_corpus_speaks_without_clipping(engine: Espeak) -> None:
     text = "the brave sailor carried a heavy box across the bridge"
-    for part, accents in ACCENTS.items():
+    for part in MEN:
         for index, variant in enumerate(MEN[part] + WOMEN[part]):
-            voice = Voice(f"{accents[index % len(accents)]}+{variant}", pitch=62)
+            voice = Voice(f"{ACCENTS[index % len(ACCENTS)]}+{variant}", pitch=62)
             speech = engine.speak(text, voice)
             assert 2.0 < len(speech) / SAMPLE_RATE < 5.0, voice
             assert 0.02 < np.abs(speech).max() < 0.95, voice

@@ -8,7 +8,7 @@ import typer
 def synth(
     to: Path = typer.Option(..., "--to", help="Folder to hold LibriSpeech/{train,dev,test}-synth."),
     seed: int = typer.Option(1, help="Another seed gives other sentences; the same seed, the same bytes."),
-    hours: float = typer.Option(1.0, help="Hours of training speech; dev is 7.5 % of it, test 9 %."),
+    hours: float = typer.Option(3.0, help="Hours of training speech; dev and test have minutes."),
     workers: int | None = typer.Option(None, help="Processes; one on each core unless given."),
 ) -> None:
     """Make a corpus without recordings: espeak-ng's voices say sentences that Steno composes."""

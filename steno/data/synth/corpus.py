@@ -26,7 +26,7 @@ import soundfile
 from steno.audio import SAMPLE_RATE, Samples, duration
 from steno.data.synth.acoustics import record
 from steno.data.synth.espeak import Espeak, espeak
-from steno.data.synth.plan import FEWEST_HOURS, MOST_HOURS, SHARES, Chapter, Line, digest, draw_plan
+from steno.data.synth.plan import FEWEST_HOURS, MOST_HOURS, Chapter, Line, digest, draw_plan, lengths
 from steno.errors import StenoError
 
 Progress = Callable[[int, int], None]
@@ -58,7 +58,7 @@ class CorpusSummary:
 def synthesise(
     root: Path,
     seed: int = 1,
-    hours: float = 1.0,
+    hours: float = 3.0,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> CorpusSummary:
@@ -70,7 +70,7 @@ def synthesise(
     Args:
         root: folder to hold ``LibriSpeech``; made if it is not there.
         seed: another one gives other sentences.
-        hours: length of the training part; dev and test are 7.5 % and 9 % of it.
+        hours: length of the training part, about; dev and test are as long as :func:`plan.lengths` says.
         workers: processes; None for one on each core that may be used.
         progress: told after each speaker.
 
@@ -97,7 +97,7 @@ def synthesise(
             f"{error.filename or folder}: {error.strerror or error}",
             "Free the disk or choose another folder, and run the same command again; it goes on.",
         ) from error
-    return CorpusSummary(folder, tuple(_summarise(folder, plan, part) for part in SHARES), made)
+    return CorpusSummary(folder, tuple(_summarise(folder, plan, part) for part in lengths(hours)), made)
 
 
 def _complete(
@@ -228,7 +228,7 @@ def _refuse_other(folder: Path, kept: dict[str, Any], wanted: dict[str, Any]) ->
 
 def _require_room(folder: Path, missing: list[Chapter], plan: list[Chapter], hours: float) -> None:
     share = _count(missing) / _count(plan)
-    wanted = _BYTES_PER_HOUR * hours * sum(SHARES.values()) * share
+    wanted = _BYTES_PER_HOUR * sum(lengths(hours).values()) * share
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise StenoError(

@@ -12,19 +12,17 @@ from steno.data.synth.espeak import Voice
 from steno.data.synth.sentences import compose
 from steno.data.synth.voices import Speaker, cast
 
-SHARES = {"train": 1.0, "dev": 0.075, "test": 0.09}
-"""Length of each part, as a multiple of the training part's."""
-
 FIRST_SPEAKER = {"train": 10_001, "dev": 20_001, "test": 30_001}
 """Numbers of speakers start here; LibriSpeech's own end below 9000."""
 
 FEWEST_HOURS, MOST_HOURS = 0.005, 80.0
 """Bounds of the training part: below, a part would have no sentence; above, the numbers of speakers collide."""
 
+_HELD_OUT = {"dev": 0.045, "test": 0.055}
 _LINES_PER_SPEAKER = 12
 _FEWEST_SPEAKERS = 4
-_SECONDS_PER_LETTER = 0.0509
-_SECONDS_OF_PAUSE = 0.622
+_SECONDS_PER_LETTER = 0.058
+_SECONDS_OF_PAUSE = 0.642
 _ECHO_SHARE = 0.3
 _NOISE_SHARE = 0.3
 
@@ -53,6 +51,14 @@ class Chapter:
         return _name(self.speaker)
 
 
+def lengths(hours: float) -> dict[str, float]:
+    """Hours of each part beside ``hours`` of training speech.
+
+    Dev and test grow with the square root: minutes beside a few hours, and still some sentences beside minutes.
+    """
+    return {"train": hours, **{part: share * math.sqrt(hours) for part, share in _HELD_OUT.items()}}
+
+
 def draw_plan(seed: int, hours: float) -> list[Chapter]:
     """The whole corpus with ``hours`` of training speech, about; the same for the same arguments.
 
@@ -60,8 +66,8 @@ def draw_plan(seed: int, hours: float) -> list[Chapter]:
     """
     sentences = compose(random.Random(f"{seed} sentences"))
     plan: list[Chapter] = []
-    for part, share in SHARES.items():
-        texts = list(_fill(sentences, 3600 * hours * share))
+    for part, length in lengths(hours).items():
+        texts = list(_fill(sentences, 3600 * length))
         count = min(len(texts), max(_FEWEST_SPEAKERS, round(len(texts) / _LINES_PER_SPEAKER)))
         speakers = cast(part, count, FIRST_SPEAKER[part], random.Random(f"{seed} {part}"))
         plan += [

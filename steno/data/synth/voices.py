@@ -15,19 +15,19 @@ ACCENTS = ("en-us", "gmw/en", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", 
 """espeak-ng's names of the accents; ``gmw/en`` is British English."""
 
 WOMEN = {
-    "train": ("f1", "f3", "f4", "f5", "Alicia", "Andrea", "aunty", "grandma", "shelby"),
+    "train": ("f1", "f3", "f4", "Andrea", "aunty", "grandma", "shelby", "steph", "steph2"),
     "dev": ("linda", "belinda"),
-    "test": ("f2", "Annie", "steph", "steph2"),
+    "test": ("f2", "f5", "Annie"),
 }
 MEN = {
     "train": (
-        *("max", "m1", "m2", "m3", "m5", "m6", "m8", "Alex", "Andy", "Denis", "victor", "Mike", "rob", "robert"),
+        *("max", "m1", "m2", "m5", "m6", "m8", "Alex", "Andy", "Denis", "victor", "Mike", "rob", "robert"),
         *("quincy", "Michael", "Mario", "gustave", "marcelo", "Nguyen", "Diogo", "Henrique", "Hugo", "michel"),
         *("miguel", "norbert", "john", "Tweaky", "pablo", "iven2", "iven3", "iven4", "grandpa", "ian"),
         *("klatt", "klatt2", "klatt3", "klatt4", "adam", "benjamin", "david", "edward", "edward2", "mike2"),
     ),
     "dev": ("m4", "boris", "antonio", "pedro"),
-    "test": ("m7", "ed", "paul", "Gene", "Gene2", "travis"),
+    "test": ("m3", "m7", "ed", "paul", "Gene", "Gene2"),
 }
 """espeak-ng's variants of each part."""
 
