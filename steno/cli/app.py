@@ -7,6 +7,7 @@ import typer
 
 from steno import __version__
 from steno.cli import data, models, track
+from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
 from steno.cli.train import train
 from steno.cli.transcribe import transcribe
@@ -27,6 +28,7 @@ app.command("train")(train)
 app.command("transcribe")(transcribe)
 app.command("validate")(validate)
 app.command("evaluate")(evaluate)
+app.command("doctor")(doctor)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# The whole way in one go: speech is made, checked, learnt, measured, registered, promoted and used. Everything it
+# makes lies in ./demo; run it again at any time, and it trains another version.
+#
+# Arguments are overrides of the recipe: scripts/demo.sh training.epochs=1
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+steno=.venv/bin/steno
+python=.venv/bin/python
+model=steno-demo
+run=demo/runs/demo
+corpus=demo/LibriSpeech
+export MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db
+started=$SECONDS
+
+show() {
+  printf '\n$'
+  printf ' %q' "${@/#$steno/steno}"
+  printf '\n'
+  "$@"
+}
+
+# The version that this very training registered, whatever else the registry holds.
+trained_version() {
+  "$python" - "$model" "$run/tracking.json" <<'PYTHON'
+import json
+import sys
+from pathlib import Path
+
+from steno.tracking.registry import show
+
+name, note = sys.argv[1:]
+run_id = json.loads(Path(note).read_text())["run_id"]
+versions = [version.version for version in show(name) if version.run_id == run_id]
+if not versions:
+    sys.exit(f"demo: the training registered no version of {name}")
+print(versions[0])
+PYTHON
+}
+
+# Id and recording of the first utterance of a manifest, one a line.
+first_utterance() {
+  "$python" - "$1" <<'PYTHON'
+import sys
+
+from steno.data.manifest import Manifest
+
+utterance = Manifest(sys.argv[1])[0]
+print(utterance.id, utterance.audio, sep="\n")
+PYTHON
+}
+
+show "$steno" data synth --to demo
+for part in train dev test; do
+  show "$steno" data prepare "$corpus/$part-synth" --out "demo/$part.jsonl"
+done
+show "$steno" data check demo/train.jsonl --against demo/dev.jsonl --against demo/test.jsonl --recipe recipes/demo.yaml
+
+show "$steno" train recipes/demo.yaml "$@" --to "$run" --overwrite
+version=$(trained_version)
+show "$steno" models promote "$model" "$version" --alias champion
+show "$steno" models list
+
+show "$steno" evaluate --model "models:/$model@champion" --data demo/test.jsonl
+first=$(first_utterance demo/test.jsonl)
+id=${first%%$'\n'*}
+recording=${first#*$'\n'}
+show "$steno" validate --model "models:/$model@champion" --file-id "$id" --data demo/test.jsonl
+show "$steno" transcribe "$recording" --model "models:/$model@champion"
+
+cat <<END
+
+Done in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. What there is now, in ./demo:
+  LibriSpeech/     the corpus: three parts that share neither voices nor sentences
+  *.jsonl          its manifests
+  runs/demo/       checkpoints, the recipe with all its defaults, and model/, the model folder
+  mlflow.db        the tracked runs, and the registry with version $version of $model, alias champion
+
+Go on, after . .venv/bin/activate:
+  steno track --to demo                                             curves, tables and models in a browser
+  MLFLOW_TRACKING_URI=$MLFLOW_TRACKING_URI steno models show $model
+  steno transcribe YOUR.wav --model $run/model                      any recording; it knows some hundred words
+END
