@@ -133,6 +133,7 @@ class Trainer:
             batch_size=data.batch_size,
             seed=self._recipe.seed,
             epoch=state.epoch,
+            by_length=state.epoch < data.short_first,
         )
         self._display.epoch(state.epoch + 1, self._recipe.training.epochs, len(batches), state.batch)
         self.model.train()
