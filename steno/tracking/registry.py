@@ -111,8 +111,9 @@ def register(folder: Path, name: str, metrics: Mapping[str, float], uri: str | N
     check_name(name)
     _check_folder(folder)
     uri = store.tracking_uri(uri)
-    client = store.client(uri)
+    store.prepare()
     with _explained(uri, f"registering {folder}"), tempfile.TemporaryDirectory(prefix="steno-") as scratch:
+        client = store.client(uri)
         named = Path(scratch, logged_model.ARTIFACT_NAME)
         shutil.copytree(folder, named)
         version = logged_model.log_once(
@@ -349,19 +350,21 @@ def _registry(uri: str | None, doing: str) -> Iterator["MlflowClient"]:
             f"{doing}: there is no store at {path}",
             "Train a model first, or name the store with --uri or MLFLOW_TRACKING_URI.",
         )
-    client = store.client(address)
+    store.prepare()
     with _explained(address, doing):
-        yield client
+        yield store.client(address)
 
 
 @contextmanager
 def _explained(uri: str, doing: str) -> Iterator[None]:
     import requests
+    from alembic.util.exc import CommandError
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except StenoError:
         raise
-    except (MlflowException, requests.RequestException, OSError) as error:
+    except (MlflowException, requests.RequestException, SQLAlchemyError, CommandError, OSError) as error:
         raise store.explain(error, uri, doing) from error

@@ -73,6 +73,8 @@ class Server:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrackingError(f"{folder}: {error.strerror or error}") from error
+        if not (folder / "mlflow.db").exists():
+            store.client(f"sqlite:///{folder / 'mlflow.db'}")  # a training may start at the same time
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         # These would make the server take itself for its own client.
         for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):

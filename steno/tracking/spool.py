@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import IO, Any
 from steno.errors import TrackingError
 
 Record = dict[str, Any]
+HELD_BY_ORPHANS = 10.0
+"""Seconds to wait for a spool: the loader's processes share its lock, and outlive a killed training a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +180,17 @@ def _hold(folder: Path) -> IO[str]:
         file = (folder / "lock").open("w")
     except OSError as error:
         raise TrackingError(f"{folder}: {error.strerror or error}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise TrackingError(
-            f"{folder}: another process is logging this run",
-            "Wait until it ends; a run that is still training sends its records by itself.",
-        ) from None
-    return file
+    until = time.monotonic() + HELD_BY_ORPHANS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except OSError:
+            if time.monotonic() < until:
+                time.sleep(0.2)
+                continue
+            file.close()
+            raise TrackingError(
+                f"{folder}: another process is logging this run",
+                "Wait until it ends; a run that is still training sends its records by itself.",
+            ) from None

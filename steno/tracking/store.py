@@ -1,8 +1,12 @@
 """Where runs and models are kept: which store, how mlflow is set up for it, and what its failures mean."""
 
+import contextlib
+import fcntl
 import importlib.util
 import logging
 import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -30,7 +34,7 @@ _ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 _UNREACHABLE = ("failed with exception", "failed with timeout", "Connection refused", "Max retries exceeded")
-# Else MLflow's page guesses, and shows a training among the tools for language models.
+# MLflow's page guesses the kind of an experiment that does not say it.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _NO_ANSWER = "cannot be reached"
 
@@ -79,8 +83,7 @@ def prepare() -> None:
 def configure(uri: str) -> None:
     """Point mlflow at the store and quieten it: no telemetry, no migration chatter, short retries.
 
-    A variable that the user has set stays as it is. An SQLite store is made when it is not there; processes
-    that start together are safe, because mlflow holds a lock while it makes the tables.
+    A variable that the user has set stays as it is.
 
     Raises:
         MissingExtraError: mlflow is not installed.
@@ -98,16 +101,36 @@ def configure(uri: str) -> None:
     # urllib3 warns of every retry, the sender of an outage as a whole.
     for name, level in (("alembic", logging.WARNING), ("urllib3.connectionpool", logging.ERROR)):
         logging.getLogger(name).setLevel(level)
+    # Migrations warn of what they do to their own tables.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"alembic\.")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
 
 
 def client(uri: str) -> "MlflowClient":
-    """A client of the store, after :func:`configure`."""
+    """A client of the store, after :func:`configure`; an SQLite store is made or migrated if it has to be.
+
+    Processes that start together are safe: MLflow's own tables come from dozens of migrations, and two
+    processes that run them at once leave a broken database.
+    """
     configure(uri)
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    path = sqlite_path(uri)
+    with contextlib.nullcontext() if path is None else _alone(path.with_name(path.name + ".lock")):
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    try:
+        lock = path.open("a")
+    except OSError:  # nobody can make tables in a folder that cannot be written; mlflow may still read
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:

@@ -373,8 +373,8 @@ def _open_run(
     uri: str, given: str | None, experiment: str, run_name: str | None, tags: dict[str, str]
 ) -> tuple[RunNote, dict[str, str]]:
     """The run that ``mlflow run`` made, or a new one; and the tags that it still lacks."""
-    client = store.client(uri)
     try:
+        client = store.client(uri)
         if given:
             run = client.get_run(given)
             # `mlflow run` knows better where the code comes from.

@@ -1,7 +1,9 @@
 """A tracker over the embedded store: what is logged, what a resumed run does, what waits for `sync`."""
 
+import fcntl
 import json
 import math
+import threading
 from pathlib import Path
 
 import pytest
@@ -209,3 +211,16 @@ def test_the_order_of_store_addresses(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000/")
     assert store.tracking_uri() == "http://tracking:5000"
     assert store.tracking_uri("sqlite:///mine.db") == "sqlite:///mine.db"
+
+
+def test_one_process_at_a_time_opens_an_embedded_store(embedded):
+    path = store.sqlite_path(embedded)
+    assert path is not None
+    opened = threading.Thread(target=store.client, args=[embedded], daemon=True)
+    with path.with_name(path.name + ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opened.start()
+        opened.join(timeout=0.5)
+        assert opened.is_alive()
+    opened.join(timeout=30)
+    assert not opened.is_alive()
