@@ -30,7 +30,8 @@ def normalize(text: str, alphabet: str = ENGLISH) -> str:
     punctuation mark or symbol that the alphabet lacks becomes a space; runs of white space become one space.
     Letters and digits that the alphabet lacks stay, so that the check of the data can report them.
     """
-    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
+    # Before NFKC too: it takes the acute accent for a space with a combining one.
+    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).translate(_APOSTROPHES)
     if not any(character.isupper() for character in alphabet):
         text = text.lower()
     known = set(alphabet)
@@ -40,6 +41,8 @@ def normalize(text: str, alphabet: str = ENGLISH) -> str:
 def _spell(character: str, known: set[str]) -> str:
     if character in known:
         return character
+    if "\u0300" <= character <= "\u036f":  # an accent that NFKC could not join to its letter
+        return ""
     plain = "".join(c for c in unicodedata.normalize("NFD", character) if not unicodedata.combining(c))
     if plain and all(c in known for c in plain):
         return plain

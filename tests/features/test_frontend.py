@@ -1,5 +1,7 @@
 """The front-end against a direct DFT in float64, in batches, and in a stream."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -77,7 +79,7 @@ def whole_and_streamed(
     frontend = FrontEnd(config)
     stream = FrontEndStream(frontend)
     bounds = [0, *sorted(cuts), len(samples)]
-    pieces = [stream.accept(torch.from_numpy(samples[a:b])) for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [stream.accept(torch.from_numpy(samples[a:b])) for a, b in pairwise(bounds)]
     return features(frontend, samples), torch.cat([*pieces, stream.finish()])
 
 
