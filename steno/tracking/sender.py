@@ -123,9 +123,9 @@ class Sender:
 
 
 def deliver(spool: Spool, delivery: Delivery) -> int:
-    """Send everything in the spool that was not sent; returns the number of records.
+    """Send everything in the spool that was not sent; returns the number of records that the store took.
 
-    A record that the store refuses is set aside in ``refused.jsonl`` with a warning.
+    A record that it refuses is set aside in ``refused.jsonl`` with a warning; its file stays.
     """
     count = 0
     while True:
@@ -136,21 +136,23 @@ def deliver(spool: Spool, delivery: Delivery) -> int:
         for position, records in groups:
             try:
                 delivery.send(records)
+                taken = records
             except Refused:
-                for record in records:
-                    _send_alone(spool, delivery, record)
+                taken = [record for record in records if _send_alone(spool, delivery, record)]
             spool.mark_sent(position)
-            for record in records:
+            for record in taken:
                 spool.drop_files(record)
-            count += len(records)
+            count += len(taken)
 
 
-def _send_alone(spool: Spool, delivery: Delivery, record: Record) -> None:
+def _send_alone(spool: Spool, delivery: Delivery, record: Record) -> bool:
     try:
         delivery.send([record])
+        return True
     except Refused as refusal:
         spool.refuse(record, str(refusal))
         _log.warning("the tracking store refused a record (%s): %s", record["kind"], store.reason(refusal))
+        return False
 
 
 @dataclass(frozen=True, slots=True)
