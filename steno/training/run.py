@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
 from steno.config import read_yaml, validate
 from steno.data.batching import Indices, group_sorted
@@ -152,6 +153,13 @@ def _open_manifests(recipe: Recipe) -> dict[str, Manifest]:
     return manifests
 
 
+class _Bf16(MixedPrecision):
+    """bf16 within the model; its input, samples and the numbers that place the masks, keeps its precision."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
+
+
 def _fabric(recipe: Recipe) -> Fabric:
     """One process, or the one that torchrun started, with its device and precision."""
     wanted = recipe.training.device
@@ -166,7 +174,7 @@ def _fabric(recipe: Recipe) -> Fabric:
         devices=local,
         num_nodes=max(1, world // local),
         strategy="ddp" if world > 1 else "auto",
-        precision="bf16-mixed" if bf16[recipe.training.precision] else "32-true",
+        plugins=_Bf16("bf16-mixed", accelerator) if bf16[recipe.training.precision] else None,
     )
     fabric.launch()
     return fabric
