@@ -78,7 +78,10 @@ Done in $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s. What 
   mlflow.db        the tracked runs, and the registry with version $version of $model, alias champion
 
 Go on, after . .venv/bin/activate:
-  steno track --to demo                                             curves, tables and models in a browser
+  # curves, tables and models in a browser
+  steno track --to demo
+  # every version with its figures
   MLFLOW_TRACKING_URI=$MLFLOW_TRACKING_URI steno models show $model
-  steno transcribe YOUR.wav --model $run/model                      any recording; it knows some hundred words
+  # any recording; the model knows a few hundred words
+  steno transcribe YOUR.wav --model $run/model
 END

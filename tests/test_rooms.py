@@ -1,0 +1,112 @@
+"""The rooms: who may import whom, and what the light parts never load. The picture is docs/architecture.md."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import steno
+
+PACKAGE = Path(steno.__file__).parent
+
+BASE = frozenset({"errors", "config", "text", "audio"})
+SETTINGS = frozenset({"features.config", "models.config", "data.config"})
+"""Typed settings, which need nothing but the base; whoever reads a model folder or a recipe needs them."""
+
+MAY_IMPORT = {
+    "errors": frozenset(),
+    "config": {"errors"},
+    "text": {"errors", "config"},
+    "audio": {"errors"},
+    "features": BASE,
+    "models": BASE | {"features"},
+    "data": BASE,
+    "decoding": BASE,
+    "runtime": BASE | {"decoding"},
+    "evaluation": BASE | {"data.manifest", "runtime"},
+    "tracking": BASE | {"runtime", "evaluation"},
+    "training": BASE | {"models", "features", "data", "decoding", "runtime", "evaluation", "tracking"},
+    "doctor": BASE | {"data.synth", "tracking.store"},
+}
+"""Rooms, and single files of the package, from the bottom to the top; `cli` may import everything."""
+
+MAY_LOAD = {
+    "torch": ("steno.features.", "steno.models.", "steno.training.", "steno.data.loading", "steno.doctor"),
+    "lightning_fabric": ("steno.training.",),
+    "matplotlib": ("steno.training.", "steno.tracking."),
+    "mlflow": ("steno.tracking.",),
+    "espeakng_loader": ("steno.data.synth.",),
+}
+"""What is not in the base install, and who may import it, be it inside a function."""
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(("steno", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            # `from steno.data import config` names a module, `from steno.text import words` does not; both fit.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_arrows_point_downwards_only() -> None:
+    wrong = []
+    for name, tree in modules():
+        room = name.split(".")[1] if "." in name else ""
+        if room in ("", "cli"):
+            continue
+        allowed = {f"steno.{other}" for other in (*MAY_IMPORT[room], *SETTINGS, room, "__version__")}
+        for target in imported(tree):
+            if target.startswith("steno.") and not any(
+                target == other or target.startswith(f"{other}.") for other in allowed
+            ):
+                wrong.append(f"{name} imports {target}")
+    assert not wrong
+
+
+def test_every_room_is_in_the_rules_and_in_the_picture() -> None:
+    rooms = {name.split(".")[1] for name, _ in modules() if "." in name} - {"cli"}
+    assert rooms == set(MAY_IMPORT)
+    picture = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for room in (*rooms, "cli"):
+        assert f"`steno/{room}/`" in picture or f"`steno/{room}.py`" in picture
+
+
+@pytest.mark.parametrize("heavy", MAY_LOAD)
+def test_only_some_rooms_know_the_heavy_libraries(heavy: str) -> None:
+    for name, tree in modules():
+        if any(f"{name}.".startswith(allowed) or name.startswith(allowed) for allowed in MAY_LOAD[heavy]):
+            continue
+        assert not any(target == heavy or target.startswith(f"{heavy}.") for target in imported(tree)), name
+
+
+def test_the_base_loads_neither_torch_nor_mlflow() -> None:
+    light = (
+        "steno.runtime.files, steno.evaluation.measure, steno.data.manifest, steno.data.check, "
+        "steno.data.corpora.prepare, "
+        "steno.data.find, steno.data.download, steno.data.synth, steno.training.recipe, steno.tracking.registry, "
+        "steno.doctor"
+    )
+    assert loaded_by(f"import {light}") & {"torch", "mlflow", "lightning_fabric", "matplotlib"} == set()
+
+
+def test_the_command_line_loads_nothing_that_takes_time() -> None:
+    heavy = {"torch", "mlflow", "numpy", "soundfile", "onnxruntime", "pydantic", "yaml", "rapidfuzz"}
+    assert loaded_by("import steno.cli") & heavy == set()
+
+
+def loaded_by(program: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after a program."""
+    program += "; import sys; print(' '.join({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
