@@ -21,8 +21,8 @@ FEWEST_HOURS, MOST_HOURS = 0.005, 80.0
 _HELD_OUT = {"dev": 0.045, "test": 0.055}
 _LINES_PER_SPEAKER = 12
 _FEWEST_SPEAKERS = 4
-_SECONDS_PER_LETTER = 0.058
-_SECONDS_OF_PAUSE = 0.642
+_SECONDS_PER_LETTER = 0.065
+_SECONDS_OF_PAUSE = 0.688
 _ECHO_SHARE = 0.3
 _NOISE_SHARE = 0.3
 
@@ -112,9 +112,9 @@ def _scene(rng: random.Random) -> Scene:
         lead=round(rng.uniform(0.1, 0.3), 3),
         trail=round(rng.uniform(0.15, 0.35), 3),
         rt60=round(math.exp(rng.uniform(math.log(0.2), math.log(0.5))), 3) if has_echo else None,
-        direct=round(rng.uniform(2, 10), 2),
+        direct=round(rng.uniform(4, 12), 2),
         noise=rng.choice(sorted(NOISE_SLOPES)) if has_noise else "white",
-        snr=round(rng.uniform(12, 30) if has_noise else rng.uniform(45, 60), 2),
+        snr=round(rng.uniform(15, 30) if has_noise else rng.uniform(45, 60), 2),
     )
 
 

@@ -1,8 +1,9 @@
 """Who speaks in the embedded corpus: espeak-ng's accents of English, and its voice variants shared out to the parts.
 
-Left out are variants that a listener cannot follow or would not take for a person: whispers, croaks, robots, and
-voices whose vowels were moved so far that they turn into others. Variants that differ by little (``Gene`` and
-``Gene2``) always stay in one part, so that a test voice has no near twin in the training data.
+Left out are variants that a listener cannot follow or would not take for a person: whispers, croaks, robots, voices
+whose vowels were moved so far that they turn into others, and those that hurry over unstressed syllables. Variants
+that differ by little (``Gene`` and ``Gene2``) always stay in one part, so that a test voice has no near twin in the
+training data.
 """
 
 import random
@@ -15,23 +16,25 @@ ACCENTS = ("en-us", "gmw/en", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", 
 """espeak-ng's names of the accents; ``gmw/en`` is British English."""
 
 WOMEN = {
-    "train": ("f1", "f3", "f4", "Andrea", "aunty", "grandma", "shelby", "steph", "steph2"),
+    "train": ("f1", "f3", "f4", "aunty", "grandma", "shelby", "steph", "steph2"),
     "dev": ("linda", "belinda"),
     "test": ("f2", "f5", "Annie"),
 }
 MEN = {
     "train": (
-        *("max", "m1", "m2", "m5", "m6", "m8", "Alex", "Andy", "Denis", "victor", "Mike", "rob", "robert"),
+        *("m1", "m2", "m5", "m6", "m8", "Andy", "Denis", "victor", "Mike", "rob", "robert"),
         *("quincy", "Michael", "Mario", "gustave", "marcelo", "Nguyen", "Diogo", "Henrique", "Hugo", "michel"),
-        *("miguel", "norbert", "john", "Tweaky", "pablo", "iven2", "iven3", "iven4", "grandpa", "ian"),
+        *("miguel", "norbert", "john", "Tweaky", "pablo", "iven2", "iven3", "iven4", "grandpa"),
         *("klatt", "klatt2", "klatt3", "klatt4", "adam", "benjamin", "david", "edward", "edward2", "mike2"),
     ),
-    "dev": ("m4", "boris", "antonio", "pedro"),
+    "dev": ("m4", "boris", "Alex", "max"),
     "test": ("m3", "m7", "ed", "paul", "Gene", "Gene2"),
 }
 """espeak-ng's variants of each part."""
 
 _WOMEN_EVERY = 3
+_SLOWEST, _FASTEST = 115, 150
+"""Words a minute. Much above, espeak-ng gives short sounds less than the 40 ms that a recogniser's frame may last."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def cast(part: str, count: int, first_id: int, rng: random.Random) -> list[Speak
         variant = next(women if is_woman else men)
         voice = Voice(
             name=f"{next(accents)}+{variant}",
-            rate=rng.randint(128, 172),
+            rate=rng.randint(_SLOWEST, _FASTEST),
             pitch=rng.randint(38, 62),
             range=rng.randint(35, 65),
         )
