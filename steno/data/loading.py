@@ -101,13 +101,13 @@ class UtteranceDataset(Dataset[Item | Failure]):
     def _load(self, utterance: Utterance, index: int, generator: np.random.Generator) -> Item:
         text = utterance.text or ""
         if not words(text):
-            raise TextError(f"{utterance.id}: has no text")
+            raise TextError("it has no text")
         labels = self._tokenizer.encode(text)
         samples = audio.load(utterance.audio, self._sample_rate)
         seconds = len(samples) / self._sample_rate
         if seconds > 1.1 * utterance.duration + 1:
             # Batches are bounded by the stated durations: a wrong one must not exhaust the memory.
-            raise AudioError(f"{utterance.id}: lasts {seconds:.1f} s, the manifest states {utterance.duration:.1f} s")
+            raise AudioError(f"it lasts {seconds:.1f} s, the manifest states {utterance.duration:.1f} s")
         if self._augment is None:
             return Item(index, samples, labels, [])
         samples = _augmented(samples, self._augment, generator)

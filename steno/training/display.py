@@ -59,7 +59,7 @@ class ConsoleDisplay:
         self._header_shown = False
 
     def message(self, text: str) -> None:
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
     def epoch(self, number: int, epochs: int, batches: int, done: int) -> None:
         self._title = f"epoch {number}/{epochs}"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.strategies import DDPStrategy
 
 from steno.config import read_yaml, validate
 from steno.data.batching import Indices, group_sorted
@@ -18,6 +19,7 @@ from steno.data.manifest import Manifest
 from steno.errors import ManifestError, ModelError, RecipeError, StenoError
 from steno.evaluation.score import Scores
 from steno.models.registry import AcousticModel
+from steno.text import words
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
 from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
@@ -146,7 +148,7 @@ def _open_manifests(recipe: Recipe) -> dict[str, Manifest]:
     paths = {"train": recipe.data.train, "dev": recipe.data.dev, "test": recipe.data.test}
     manifests = {part: Manifest(path) for part, path in paths.items() if path is not None}
     for part, manifest in manifests.items():
-        if not any(utterance.text for utterance in manifest):
+        if not any(words(utterance.text or "") for utterance in manifest):
             raise ManifestError(
                 f"{manifest.path}: no utterance of the {part} set has text", "Training and scoring need transcripts."
             )
@@ -173,7 +175,8 @@ def _fabric(recipe: Recipe) -> Fabric:
         accelerator=accelerator,
         devices=local,
         num_nodes=max(1, world // local),
-        strategy="ddp" if world > 1 else "auto",
+        # A process with a bad utterance runs the model once more: no buffers may be exchanged when it does.
+        strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
         plugins=_Bf16("bf16-mixed", accelerator) if bf16[recipe.training.precision] else None,
     )
     fabric.launch()
