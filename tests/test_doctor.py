@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -131,6 +132,20 @@ main()
     assert "mlflow is missing" in absent["train"]
     assert "espeakng-loader is missing" in absent["demo"]
     assert not any(check["name"] in ("torch", "espeak-ng") for check in checks)
+
+
+def test_each_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    about = SimpleNamespace(name="Some GPU", total_memory=80e9)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: about)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert [check.detail for check in diagnose().checks if check.name == "device"] == [
+        "cuda:0 Some GPU, 80.0 GB, with bf16",
+        "cuda:1 Some GPU, 80.0 GB, with bf16",
+    ]
 
 
 def test_a_store_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
