@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -39,12 +40,17 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 
 def main() -> None:
-    """Run the command line; a :class:`StenoError` becomes a message and exit code 2."""
+    """Run the command line."""
     # Threads that spin while they wait cost ten times the work of a small model on a machine that does anything
     # else beside it. OpenMP reads this when torch is loaded, later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    guarded(app)
+
+
+def guarded(run: Callable[[], object]) -> None:
+    """Call, and turn a user's mistake, Ctrl-C and a closed pipe into a message and an exit code: 2, 130, 1."""
     try:
-        app()
+        run()
     except StenoError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

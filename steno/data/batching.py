@@ -14,17 +14,19 @@ def plan_batches(
     batch_size: int,
     seed: int,
     epoch: int,
+    by_length: bool = False,
 ) -> list[Indices]:
     """Batches of one epoch; every index stands in exactly one of them.
 
     Utterances are sorted by a duration that is jittered by up to 5 %, so that each epoch makes other batches;
     each batch takes neighbours while ``longest × count`` stays within ``batch_seconds`` (a single utterance is
-    always taken) and ``count`` within ``batch_size``; the batches are shuffled.
+    always taken) and ``count`` within ``batch_size``; the batches are shuffled, or with ``by_length`` go from
+    short to long.
     """
     generator = np.random.default_rng([seed, epoch])
     jittered = durations[indices] * generator.uniform(0.95, 1.05, len(indices))
     batches = group_sorted(durations, indices[np.argsort(jittered, kind="stable")], batch_seconds, batch_size)
-    return [batches[i] for i in generator.permutation(len(batches))]
+    return batches if by_length else [batches[i] for i in generator.permutation(len(batches))]
 
 
 def group_sorted(

@@ -19,6 +19,7 @@ class DataConfig(Strict):
     batch_seconds: float = Field(240.0, gt=0, description="padded seconds of audio in a batch, at most")
     batch_size: int = Field(64, ge=1, description="utterances in a batch, at most")
     max_seconds: float = Field(35.0, gt=0, description="longer training utterances are left out, and named")
+    short_first: int = Field(0, ge=0, description="so many first epochs go from short utterances to long ones")
     workers: int = Field(1, ge=0, description="processes that decode and augment, for each training process")
 
 

@@ -50,7 +50,7 @@ class ResCnnBiGru(nn.Module):
             x_bctf = block(x_bctf, frames_b)
         x_btd = self.linear(x_bctf.transpose(1, 2).flatten(2))
         for norm, rnn in zip(self.rnn_norms, self.rnns, strict=True):
-            x_btd = x_btd + self.dropout(rnn(F.gelu(norm(x_btd)), frames_b))
+            x_btd = x_btd + self.dropout(rnn(norm(x_btd), frames_b))
         x_btd = F.gelu(self.hidden(self.dropout(self.norm(x_btd))))
         return self.classifier(x_btd), frames_b
 

@@ -4,6 +4,7 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 from steno import audio
 from steno.audio import Samples, Source
@@ -62,10 +63,12 @@ def expand(arguments: Sequence[str]) -> list[str]:
     names: list[str] = []
     for argument in arguments:
         path = Path(argument)
-        if path.is_dir():
+        mode = _mode(path)
+        if mode and S_ISDIR(mode):
             found = sorted(str(p) for p in path.rglob("*") if audio.is_audio(p) and p.is_file())
-        elif not path.exists() and glob.has_magic(argument):
-            found = sorted(p for p in glob.iglob(argument, recursive=True) if audio.is_audio(Path(p)))
+        elif not mode and glob.has_magic(argument):
+            matching = map(Path, glob.iglob(argument, recursive=True))
+            found = sorted(str(p) for p in matching if audio.is_audio(p) and not p.is_dir())
         else:
             found = [argument]
         if not found:
@@ -74,3 +77,11 @@ def expand(arguments: Sequence[str]) -> list[str]:
             )
         names += found
     return names
+
+
+def _mode(path: Path) -> int:
+    """What the path is, as stat has it; 0 if there is nothing, or nothing that can be looked at."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0

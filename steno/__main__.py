@@ -1,0 +1,5 @@
+"""``python -m steno``: the command line."""
+
+from steno.cli import main
+
+main()
