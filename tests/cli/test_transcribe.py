@@ -1,0 +1,89 @@
+"""`steno transcribe`: every kind of argument, both formats, exit codes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from steno import audio
+from steno.data.manifest import Manifest
+from steno.runtime import Recognizer
+
+
+@pytest.fixture
+def expected(model: Path, tones: Path) -> dict[str, str]:
+    """Texts of the dev set's files, by name."""
+    rows = list(Manifest(tones / "dev.jsonl"))
+    found = Recognizer(model).transcribe([audio.load(row.audio) for row in rows])
+    return {str(row.audio): transcript.text for row, transcript in zip(rows, found, strict=True)}
+
+
+def test_one_file_gives_its_text_alone(steno: Callable, model: Path, expected: dict[str, str]) -> None:
+    name = next(iter(expected))
+    assert steno("transcribe", name, "--model", model) == (0, expected[name] + "\n", "")
+
+
+def test_folders_and_globs_give_a_line_a_file(
+    steno: Callable, model: Path, tones: Path, expected: dict[str, str]
+) -> None:
+    lines = "".join(f"{name}\t{text}\n" for name, text in sorted(expected.items()))
+    assert steno("transcribe", tones / "dev", "--model", model) == (0, lines, "")
+    assert steno("transcribe", f"{tones}/d*/*.wav", "--model", model) == (0, lines, "")
+
+
+def test_standard_input(steno: Callable, model: Path, expected: dict[str, str]) -> None:
+    name = next(iter(expected))
+    assert steno("transcribe", "-", "--model", model, stdin=Path(name).read_bytes()).out == expected[name] + "\n"
+    ran = steno("transcribe", "-", "--model", model, stdin=b"")
+    assert ran.code == 1
+    assert "0 bytes of audio" in ran.err
+
+
+def test_json_has_errors_in_their_place(steno: Callable, model: Path, expected: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"nothing")
+    first, second, *_ = expected
+    stdin = Path(first).read_bytes()
+    files = [first, str(tmp_path / "bad.wav"), "-", str(tmp_path / "gone.wav"), second, first]
+    ran = steno("transcribe", *files, "--model", model, "--format", "json", stdin=stdin)
+    assert ran.code == 1
+    rows = json.loads(ran.out)
+    assert [row["file"] for row in rows] == files
+    texts = [expected[first], None, expected[first], None, expected[second], expected[first]]
+    assert [row.get("text") for row in rows] == texts
+    assert [set(row) for row in rows] == [{"file", "error" if text is None else "text"} for text in texts]
+    assert "no such file" in rows[3]["error"]
+    assert "2 of 6 files" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_json_without_failures(steno: Callable, model: Path, expected: dict[str, str]) -> None:
+    name = next(iter(expected))
+    ran = steno("transcribe", name, "--model", model, "--format", "json")
+    assert ran.code == 0
+    assert json.loads(ran.out) == [{"file": name, "text": expected[name]}]
+
+
+def test_text_with_failures_goes_on(steno: Callable, model: Path, expected: dict[str, str], tmp_path: Path) -> None:
+    name = next(iter(expected))
+    ran = steno("transcribe", tmp_path / "gone.wav", name, "--model", model)
+    assert ran.code == 1
+    assert ran.out == f"{name}\t{expected[name]}\n"
+    assert f"error: {tmp_path / 'gone.wav'}: no such file" in ran.err
+    assert "1 of 2 files" in ran.err
+
+
+def test_mistakes(steno: Callable, model: Path, tones: Path, tmp_path: Path) -> None:
+    file = tones / "dev" / "dev-00.wav"
+    for arguments, said in (
+        (("transcribe", tmp_path, "--model", model), "there is no recording in it"),
+        (("transcribe", f"{tmp_path}/*.wav", "--model", model), "there is no recording in it"),
+        (("transcribe", file, "--model", tmp_path / "nowhere"), "nowhere"),
+        (("transcribe", file, "--model", tmp_path), "config.yaml"),
+        (("transcribe", file), "--model"),
+        (("transcribe", file, "--model", model, "--format", "xml"), "xml"),
+    ):
+        ran = steno(*arguments)
+        assert ran.code == 2, arguments
+        assert said in ran.err
+        assert "Traceback" not in ran.err
