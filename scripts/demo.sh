@@ -51,7 +51,11 @@ print(utterance.id, utterance.audio, sep="\n")
 PYTHON
 }
 
-show "$steno" data synth --to demo
+# A corpus that another version of Steno made is refused, not replaced.
+show "$steno" data synth --to demo || {
+  echo "demo: make clean removes ./demo, and the next make demo starts anew" >&2
+  exit 2
+}
 for part in train dev test; do
   show "$steno" data prepare "$corpus/$part-synth" --out "demo/$part.jsonl"
 done

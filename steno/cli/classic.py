@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 from steno.cli.app import guarded

@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from steno.data.corpora import find_format
 from steno.data.corpora.prepare import prepare, save
 from steno.data.download import Watcher, download, find_parts
 from steno.errors import ManifestError, RecipeError
@@ -105,7 +104,7 @@ def _make_manifests(recipe: Recipe, data: Path, display: Display, watcher: Watch
     for part, path in wanted.items():
         folder = data / "LibriSpeech" / part if part in lacking or root is None else root / part
         display.message(f"preparing {path} from {folder}")
-        save(prepare(folder, format=find_format(folder, "librispeech"), alphabet=recipe.tokenizer.alphabet), path)
+        save(prepare(folder, format="librispeech", alphabet=recipe.tokenizer.alphabet), path)
 
 
 def _new_run_dir(recipe: Recipe) -> Path:
