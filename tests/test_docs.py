@@ -5,6 +5,7 @@ import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ from typer import TyperException
 from typer.core import TyperGroup
 
 from steno.cli.app import app
+from steno.config import read_yaml
 from steno.errors import RecipeError
 from steno.training.recipe import load_recipe
 
@@ -125,6 +127,17 @@ def test_every_make_target_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = [*re.findall(r"`make ([a-z]+)", text), *re.findall(r"^(?:\$ )?make ([a-z]+)", text, flags=re.MULTILINE)]
     assert set(named) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_entry_point_and_its_parameters_exist(page: Path) -> None:
+    entry_points = read_yaml(ROOT / "MLproject", RecipeError)["entry_points"]
+    for line, _ in blocks(page):
+        words = shlex.split(line, comments=True)
+        if words[:2] == ["mlflow", "run"]:
+            parameters = entry_points[words[words.index("-e") + 1]].get("parameters", {})
+            given = {after.split("=")[0] for word, after in pairwise(words) if word == "-P"}
+            assert given <= set(parameters), line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
