@@ -42,7 +42,9 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "WAS": "is isn't was wasn't",
         "OWN": "my your his her",
         "SPOKE": "said thought hoped",
+        "CAN": "will can should",
         "THEY": "we they she he",
+        "MANY": "we they",
     }.items()
 }
 """Words by the part that they play in a sentence; a plain word in a pattern stands for itself."""
@@ -91,7 +93,7 @@ PATTERNS: tuple[str, ...] = (
     "BEAST WENT SOMEWHERE",
     "BEAST WENT SOMEWHERE THEN",
     "THEY WENT HOW SOMEWHERE",
-    "THEY WENT together THEN",
+    "MANY WENT together THEN",
     "SOMEONE WENT SOMEWHERE with OWN ANIMAL",
     "SOMEONE and BEAST WENT SOMEWHERE",
     "please DO SOMETHING SOON",
@@ -105,7 +107,7 @@ PATTERNS: tuple[str, ...] = (
     "did SOMEONE DO SOMETHING THEN",
     "why didn't SOMEONE DO SOMETHING",
     "how many THINGS did SOMEONE DO",
-    "when MAY SOMEONE DO SOMETHING",
+    "when CAN SOMEONE DO SOMETHING",
     "the LOOK THING WAS SOMEWHERE",
     "the THING WAS LOOK and LOOK",
     "SOMEONE WAS TRAIT and TRAIT",
