@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 
@@ -12,7 +13,7 @@ from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
 from steno.cli.train import train
 from steno.cli.transcribe import transcribe
-from steno.errors import StenoError
+from steno.errors import MissingExtraError, StenoError
 
 app = typer.Typer(
     name="steno",
@@ -41,10 +42,25 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 def main() -> None:
     """Run the command line."""
-    # Threads that spin while they wait cost ten times the work of a small model on a machine that does anything
-    # else beside it. OpenMP reads this when torch is loaded, later.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    settle_threads()
     guarded(app)
+
+
+def settle_threads() -> None:
+    """Let OpenMP's threads wait a little by spinning, then asleep; it reads this when torch is loaded, later.
+
+    Spinning for long, its default, makes a small model's training ten times slower as soon as anything else runs
+    on the machine; not spinning at all halves its speed on a machine of its own.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+
+_EXTRA_OF = {
+    **dict.fromkeys(("torch", "lightning_fabric", "matplotlib", "mlflow", "psutil", "onnx"), "train"),
+    "espeakng_loader": "demo",
+}
+"""Modules that the base install lacks, and the extra that brings them."""
 
 
 def guarded(run: Callable[[], object]) -> None:
@@ -52,11 +68,20 @@ def guarded(run: Callable[[], object]) -> None:
     try:
         run()
     except StenoError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(error)
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail(MissingExtraError(error.name or "", extra))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+def _fail(error: StenoError) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)

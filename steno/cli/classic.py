@@ -1,12 +1,11 @@
 """The classic project's command line: ``python main.py`` and the entry points of ``MLproject``."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steno.cli.app import guarded
+from steno.cli.app import guarded, settle_threads
 
 if TYPE_CHECKING:
     from steno.training.classic import Classic
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and register (``--train=True``, the default), or validate one utterance (``--train=False``)."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    settle_threads()
     given = _parser().parse_args(arguments)
     guarded(lambda: _train(given) if given.train else _validate(given))
 

@@ -45,17 +45,15 @@ def show(name: str = typer.Argument(help="A registered model."), uri: str | None
 
     from steno.tracking import registry
 
-    table = Table("version", "aliases", "created", "WER", "other metrics", title=name)
+    table = Table("version", "aliases", "created", "measured (95 % interval)", title=name)
     table.add_column("run", overflow="fold")
     for version in registry.show(name, uri):
-        others = (f"{key} {value:.4g}" for key, value in sorted(version.metrics.items()) if key != "wer")
         aliases = [*version.aliases, *([f"stage {version.stage}"] if version.stage else [])]
         table.add_row(
             str(version.version),
             ", ".join(aliases) or "–",
             _when(version),
-            _wer(version),
-            ", ".join(others) or "–",
+            "\n".join(_measured(version)) or "–",
             version.run_id or "–",
         )
     Console().print(table)
@@ -86,3 +84,16 @@ def _when(version: "ModelVersion") -> str:
 
 def _wer(version: "ModelVersion") -> str:
     return "–" if version.wer is None else f"{version.wer:.2%}"
+
+
+def _measured(version: "ModelVersion") -> list[str]:
+    """``dev_wer 12.3 % (11.0–13.9)``: each rate that was measured, with its interval if that was too."""
+    metrics = {key.removeprefix("final_"): value for key, value in version.metrics.items()}
+    lines = []
+    for key, value in sorted(metrics.items()):
+        if key.endswith(("_low", "_high")):
+            continue
+        low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+        interval = "" if low is None or high is None else f" ({100 * low:.1f}–{100 * high:.1f})"
+        lines.append(f"{key} {100 * value:.1f} %{interval}" if key.endswith(("wer", "cer")) else f"{key} {value:.4g}")
+    return lines

@@ -23,8 +23,8 @@ def test_list_show_promote(embedded, model_folder):
     assert "Shown" in listed
     assert "champion → 1" in listed
     shown = run("models", "show", "Shown", "--uri", embedded).output
-    assert "12.50%" in shown
-    assert "cer 0.05" in shown
+    assert "wer 12.5 %" in shown
+    assert "cer 5.0 %" in shown
 
 
 def test_an_unknown_version_is_a_users_mistake(embedded):
