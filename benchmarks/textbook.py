@@ -37,9 +37,8 @@ Padded = tuple[Tensor, Tensor, Tensor, Tensor]
 class Mfccs(Dataset[Example]):
     """MFCC-128 and labels of utterances, computed one by one when they are asked for."""
 
-    def __init__(self, utterances: Sequence[Utterance]) -> None:
-        self.utterances = utterances
-        self._tokenizer = CharTokenizer()
+    def __init__(self, utterances: Sequence[Utterance], tokenizer: CharTokenizer) -> None:
+        self._utterances, self._tokenizer = utterances, tokenizer
         # torchaudio's MFCC(16000, n_mfcc=128): the front-end's numbers are torchaudio's.
         self._mfcc = FrontEnd(
             FeatureConfig(
@@ -48,11 +47,11 @@ class Mfccs(Dataset[Example]):
         )
 
     def __len__(self) -> int:
-        return len(self.utterances)
+        return len(self._utterances)
 
     @torch.no_grad()
     def __getitem__(self, index: int) -> Example:
-        utterance = self.utterances[index]
+        utterance = self._utterances[index]
         samples_1n = torch.from_numpy(audio.load(utterance.audio))[None]
         features_1tf, _ = self._mfcc(samples_1n, torch.tensor([samples_1n.shape[1]]))
         return features_1tf[0], torch.tensor(self._tokenizer.encode(utterance.text or ""))
@@ -60,7 +59,7 @@ class Mfccs(Dataset[Example]):
 
 def pad(examples: list[Example]) -> Padded:
     """Pad features and labels to the longest of the batch."""
-    features, labels = zip(*examples, strict=True)
+    features, labels = [x for x, _ in examples], [y for _, y in examples]
     return (
         nn.utils.rnn.pad_sequence(features, batch_first=True),
         torch.tensor([len(x) for x in features]),
@@ -141,16 +140,19 @@ class TextbookLoop:
 
     Args:
         utterances: the training set, with text.
+        tokenizer: spells their texts; the default alphabet gives the classic 29 labels.
         epochs: passes over it, as the schedule needs to know.
         seed: of weights, order and dropout.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], epochs: int, seed: int) -> None:
-        self._seed, self._epoch = seed, 0
+    def __init__(self, utterances: Sequence[Utterance], tokenizer: CharTokenizer, epochs: int, seed: int) -> None:
+        self._tokenizer, self._seed, self._epoch = tokenizer, seed, 0
         torch.manual_seed(seed)
-        self.model = Textbook(len(CharTokenizer()))
+        self.model = Textbook(len(tokenizer))
         order = torch.Generator().manual_seed(seed)
-        self._loader = DataLoader(Mfccs(utterances), batch_size=BATCH, shuffle=True, collate_fn=pad, generator=order)
+        self._loader = DataLoader(
+            Mfccs(utterances, tokenizer), batch_size=BATCH, shuffle=True, collate_fn=pad, generator=order
+        )
         self._loss = nn.CTCLoss(blank=BLANK, zero_infinity=True)
         self._optimizer = torch.optim.AdamW(self.model.parameters(), lr=5e-4)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -183,10 +185,11 @@ class TextbookLoop:
     def score(self, utterances: Sequence[Utterance]) -> Scores:
         """Greedy error rates of the model as it is now."""
         self.model.eval()
-        tokenizer = CharTokenizer()
         hypotheses: list[str] = []
-        for features_btf, frames_b, _, _ in DataLoader(Mfccs(utterances), batch_size=BATCH, collate_fn=pad):
+        for features_btf, frames_b, _, _ in DataLoader(
+            Mfccs(utterances, self._tokenizer), batch_size=BATCH, collate_fn=pad
+        ):
             logits_btv = self.model(features_btf).numpy()
             for logits_tv, frames in zip(logits_btv, output_frames(frames_b).tolist(), strict=True):
-                hypotheses.append(tokenizer.decode(greedy_labels(logits_tv[:frames])))
+                hypotheses.append(self._tokenizer.decode(greedy_labels(logits_tv[:frames])))
         return score((u.id, u.text or "", text) for u, text in zip(utterances, hypotheses, strict=True))

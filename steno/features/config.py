@@ -11,7 +11,9 @@ class FeatureConfig(Strict):
     """What the front-end computes; the names and defaults are torchaudio's where it has them.
 
     ``top_db`` limits an MFCC's dynamic range below its loudest value, which a stream cannot know: set it to
-    null, or ``log_mels`` to true, for features that can be streamed.
+    null, or ``log_mels`` to true, for features that can be streamed. ``normalize`` brings each feature to zero mean
+    and unit variance over the training corpus, which a stream can do too, or over each utterance, which takes away
+    more of voice, room and microphone, and needs the utterance's end.
     """
 
     kind: Literal["mfcc", "log-mel", "mel", "spectrogram"] = "log-mel"
@@ -28,7 +30,7 @@ class FeatureConfig(Strict):
     norm: Literal["slaney"] | None = None
     log_mels: bool = False
     top_db: float | None = Field(80.0, gt=0)
-    normalize: Literal["corpus", "none"] = "corpus"
+    normalize: Literal["corpus", "utterance", "none"] = "corpus"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -64,7 +66,8 @@ class FeatureConfig(Strict):
     @property
     def streamable(self) -> bool:
         """Whether a frame depends on no sample outside its window."""
-        return self.kind != "mfcc" or self.log_mels or self.top_db is None
+        loudest = self.kind == "mfcc" and not self.log_mels and self.top_db is not None
+        return not loudest and self.normalize != "utterance"
 
 
 class MaskConfig(Strict):

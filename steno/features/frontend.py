@@ -16,6 +16,7 @@ from steno.features.mel import dct, dft_kernels, mel_bank
 LOG_OFFSET = 1e-6
 """Added to a mel energy before its logarithm is taken, as torchaudio's ``log_mels`` does."""
 _SMALLEST_POWER = 1e-10
+_LEAST_VARIANCE = 1e-2
 
 
 class FrontEnd(nn.Module):
@@ -65,8 +66,10 @@ class FrontEnd(nn.Module):
         """
         frames_b = self.frames(lengths_b)
         features_btf = self.transform(self._reflect(samples_bn, lengths_b), frames_b)
-        inside_bt = torch.arange(features_btf.shape[1], device=frames_b.device) < frames_b[:, None]
-        return features_btf * inside_bt[..., None], frames_b
+        inside_bt1 = (torch.arange(features_btf.shape[1], device=frames_b.device) < frames_b[:, None])[..., None]
+        if self.config.normalize == "utterance":
+            features_btf = _standardised(features_btf, inside_bt1, frames_b)
+        return features_btf * inside_bt1, frames_b
 
     def frames(self, lengths_b: Tensor) -> Tensor:
         """Number of frames of recordings of so many samples."""
@@ -114,6 +117,14 @@ class FrontEnd(nn.Module):
         return torch.maximum(decibels_btf, loudest_b - self.config.top_db)
 
 
+def _standardised(x_btf: Tensor, inside_bt1: Tensor, frames_b: Tensor) -> Tensor:
+    """Each feature with zero mean and unit variance over each utterance's own frames."""
+    count_b11 = frames_b[:, None, None]
+    centred_btf = (x_btf - (x_btf * inside_bt1).sum(dim=1, keepdim=True) / count_b11) * inside_bt1
+    variance_b1f = centred_btf.square().sum(dim=1, keepdim=True) / count_b11
+    return centred_btf / (variance_b1f + _LEAST_VARIANCE).sqrt()
+
+
 class FrontEndStream:
     """The front-end of one recording that arrives in pieces.
 
@@ -123,12 +134,14 @@ class FrontEndStream:
         frontend: a module whose features can be streamed.
 
     Raises:
-        ValueError: a frame of these features depends on the loudest one (``top_db``).
+        ValueError: a frame of these features depends on all others (``top_db``, normalisation by utterance).
     """
 
     def __init__(self, frontend: FrontEnd) -> None:
         if not frontend.config.streamable:
-            raise ValueError("features with top_db cannot be streamed; set top_db to null or log_mels to true")
+            raise ValueError(
+                "these features cannot be streamed; set top_db to null or log_mels to true, and normalize to corpus"
+            )
         self._frontend = frontend
         self._pad = frontend.config.n_fft // 2
         self._buffer_n = torch.zeros(0)

@@ -11,10 +11,13 @@ from steno.config import Strict
 class ResCnnBiGruConfig(Strict):
     """Sizes of ``rescnn-bigru``: strided stem, residual CNN blocks, linear layer, bidirectional GRUs.
 
-    ``stem_strides`` has one convolution an entry: its stride in time; each halves the frequency axis.
+    ``stem_strides`` has one convolution an entry: its stride in time. With ``convolution`` 2d the stem and the
+    blocks see images of time and frequency, and each stem convolution halves the frequencies; with 1d the features
+    are the first channels. 1d learns more from little computing; it wants several times the channels.
     """
 
     architecture: Literal["rescnn-bigru"] = "rescnn-bigru"
+    convolution: Literal["2d", "1d"] = "2d"
     channels: int = Field(32, ge=1)
     stem_strides: tuple[int, ...] = Field((2, 2), min_length=1)
     blocks: int = Field(3, ge=0)

@@ -9,6 +9,11 @@ def inside_mask(frames_b: Tensor, time: int) -> Tensor:
     return torch.arange(time, device=frames_b.device) < frames_b[:, None]
 
 
+def strided(frames_b: Tensor, stride: int) -> Tensor:
+    """Frames that a convolution with this stride, padded by half its kernel, makes of so many."""
+    return torch.div(frames_b + stride - 1, stride, rounding_mode="floor")
+
+
 class BiGru(nn.Module):
     """One bidirectional GRU layer whose backward direction starts at each utterance's own last frame.
 

@@ -21,10 +21,11 @@ CONFIGS = {
     "mfcc": FeatureConfig(kind="mfcc", n_mfcc=20, n_mels=40),
     "mfcc, no top_db": FeatureConfig(kind="mfcc", n_mfcc=20, n_mels=40, top_db=None),
     "mfcc, log mels": FeatureConfig(kind="mfcc", n_mfcc=20, n_mels=40, log_mels=True),
+    "by utterance": FeatureConfig(kind="log-mel", n_mels=40, normalize="utterance"),
     "odd": FeatureConfig(kind="spectrogram", n_fft=161, hop_length=53),
     "gaps": FeatureConfig(kind="log-mel", n_fft=64, hop_length=200, n_mels=8),
 }
-STREAMS = [name for name in CONFIGS if name != "mfcc"]
+STREAMS = [name for name in CONFIGS if name not in ("mfcc", "by utterance")]
 
 
 def signal(length: int, seed: int = 0) -> np.ndarray:
@@ -57,7 +58,10 @@ def reference(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
     if config.kind == "mel":
         return mel
     if config.kind == "log-mel":
-        return np.log(mel + LOG_OFFSET)
+        logs = np.log(mel + LOG_OFFSET)
+        if config.normalize == "utterance":
+            logs = (logs - logs.mean(axis=0)) / np.sqrt(logs.var(axis=0) + 0.01)
+        return logs
     if config.log_mels:
         logs = np.log(mel + LOG_OFFSET)
     else:
@@ -136,9 +140,10 @@ def test_frames_of_a_stream_come_as_soon_as_their_window_is_heard() -> None:
     assert sum(frames) >= 100 - 3  # half a window of 200 samples is 1.25 hops
 
 
-def test_top_db_cannot_be_streamed() -> None:
-    with pytest.raises(ValueError, match="top_db"):
-        FrontEndStream(FrontEnd(CONFIGS["mfcc"]))
+@pytest.mark.parametrize("name", ["mfcc", "by utterance"])
+def test_what_needs_the_whole_utterance_cannot_be_streamed(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be streamed"):
+        FrontEndStream(FrontEnd(CONFIGS[name]))
 
 
 def test_top_db_holds_each_utterance_to_its_own_loudest_frame() -> None:

@@ -21,6 +21,8 @@ SIZES = {
     "deep": ResCnnBiGruConfig(channels=6, stem_strides=(2, 1, 2), blocks=3, rnn_layers=3, rnn_size=24),
     "wide kernel": ResCnnBiGruConfig(channels=5, stem_strides=(3,), blocks=2, kernel=5, rnn_layers=2, rnn_size=20),
     "even kernel": ResCnnBiGruConfig(channels=4, stem_strides=(2,), blocks=1, kernel=4, rnn_layers=1, rnn_size=16),
+    "1d": ResCnnBiGruConfig(convolution="1d", channels=12, stem_strides=(2, 2), blocks=2, rnn_layers=2, rnn_size=16),
+    "1d no blocks": ResCnnBiGruConfig(convolution="1d", channels=8, stem_strides=(3, 1), blocks=0, rnn_layers=1),
     "no blocks": ResCnnBiGruConfig(channels=8, stem_strides=(1,), blocks=0, rnn_layers=1, rnn_size=12),
 }
 FRAMES = [1, 2, 3, 7, 40, 41, 100]
@@ -110,16 +112,31 @@ def test_dropout_works_in_training_and_is_off_in_evaluation() -> None:
     assert torch.equal(model(batch, frames)[0], model(batch, frames)[0])
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_the_number_of_parameters_is_that_of_the_drawing(name: str) -> None:
-    c, features, labels = SIZES[name], 40, 29
+def _cnn_2d(c: ResCnnBiGruConfig, features: int) -> tuple[int, int]:
     count, inputs = 0, 1
     for _ in c.stem_strides:
         count += inputs * c.channels * 9 + c.channels
         inputs, features = c.channels, ceil(features / 2)
     count += c.blocks * 2 * (2 * features + c.channels**2 * c.kernel**2 + c.channels)
+    return count, c.channels * features
+
+
+def _cnn_1d(c: ResCnnBiGruConfig, features: int) -> tuple[int, int]:
+    count, inputs = 0, features
+    for _ in c.stem_strides:
+        count += inputs * c.channels * 5 + c.channels + 2 * c.channels
+        inputs = c.channels
+    count += c.blocks * 2 * (2 * c.channels + c.channels**2 * c.kernel + c.channels)
+    return count, c.channels
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_number_of_parameters_is_that_of_the_drawing(name: str) -> None:
+    c, features, labels = SIZES[name], 40, 29
+    cnn = _cnn_1d if c.convolution == "1d" else _cnn_2d
+    count, out = cnn(c, features)
     size = 2 * c.rnn_size
-    count += c.channels * features * size + size
+    count += out * size + size
     one_direction = 3 * c.rnn_size * size + 3 * c.rnn_size * c.rnn_size + 6 * c.rnn_size
     count += c.rnn_layers * (2 * size + 2 * one_direction)
     count += 2 * size + (size * c.rnn_size + c.rnn_size) + (c.rnn_size * labels + labels)

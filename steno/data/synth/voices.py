@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from steno.data.synth.espeak import Voice
 
-ACCENTS = ("en-us", "gmw/en", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-us-nyc")
+ACCENTS = ("en-us", "gmw/en", "en-gb-x-rp")
 """espeak-ng's names of the accents; ``gmw/en`` is British English."""
 
 WOMEN = {
