@@ -12,7 +12,7 @@ from steno.models.layers import inside_mask, strided
 
 
 class ResidualCnn2d(nn.Module):
-    """Images of time and frequency: each stem convolution halves the frequencies; ``size`` is channels × frequencies."""
+    """Images of time and frequency: each stem convolution halves the latter; ``size`` is channels × frequencies."""
 
     def __init__(self, features: int, config: ResCnnBiGruConfig) -> None:
         super().__init__()
