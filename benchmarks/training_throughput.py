@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import random
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from steno.evaluation.score import Scores
     from steno.training.recipe import Recipe
 
-RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+HOME = Path(__file__).resolve().parent
 CORPUS_SEED = 1
 CLAIM = 5.0
 """Steno is to be so many times as fast."""
@@ -60,8 +61,8 @@ class Side:
         return self.scores
 
     def speed(self, hours: float) -> float:
-        """Hours of audio an hour, when each pass has so many hours."""
-        return hours * len(self.passes) / (sum(self.passes) / 3600)
+        """Hours of audio an hour in the median pass, when each pass has so many hours."""
+        return hours * 3600 / median(self.passes)
 
 
 @dataclass
@@ -75,17 +76,17 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Steno's speed over the textbook's."""
-        return sum(self.textbook.passes) / sum(self.steno.passes)
+        """Steno's speed over the textbook's: the median of the passes, which one that was disturbed does not move."""
+        return median(self.ratios)
 
     @property
     def ratio_with_start(self) -> float:
-        """The same with what each does before its first step."""
+        """The same of all passes together, with what each loop does before its first step."""
         return (sum(self.textbook.passes) + self.textbook.before) / (sum(self.steno.passes) + self.steno.before)
 
     @property
     def ratios(self) -> list[float]:
-        """The same of each pass."""
+        """The same of each pass, the two sides' turns being next to each other."""
         return [slow / fast for slow, fast in zip(self.textbook.passes, self.steno.passes, strict=True)]
 
 
@@ -133,9 +134,14 @@ class Turns:
         """The run has ended."""
 
     def _other(self, number: int) -> None:
-        started = time.perf_counter()
-        loss = self._textbook.train_epoch()
-        self._comparison.textbook.passes.append(time.perf_counter() - started)
+        # The trainer takes Ctrl-C as a wish to stop after its next step, which is a whole turn away from here.
+        asked = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            started = time.perf_counter()
+            loss = self._textbook.train_epoch()
+            self._comparison.textbook.passes.append(time.perf_counter() - started)
+        finally:
+            signal.signal(signal.SIGINT, asked)
         self._say("textbook", number, self._comparison.textbook, loss)
 
     def _say(self, name: str, number: int, side: Side, loss: float) -> None:
@@ -286,8 +292,8 @@ def print_table(runs: Sequence[Comparison]) -> None:
         name = f"run {number}: " if len(runs) > 1 else ""
         low, high = min(run.ratios), max(run.ratios)
         print(
-            f"{name}Steno is {run.ratio:.1f} times as fast (of single passes {low:.1f} to {high:.1f}, median "
-            f"{median(run.ratios):.1f}); {run.ratio_with_start:.1f} times with what it does before its first step"
+            f"{name}Steno is {run.ratio:.1f} times as fast (median of the passes, which are {low:.1f} to {high:.1f}); "
+            f"{run.ratio_with_start:.1f} times over all, with what comes before the first step"
         )
         print(f"{name}{_verdict(run)}")
 
@@ -297,13 +303,13 @@ def _rate(value: float, interval: "Interval") -> str:
 
 
 _ROWS: dict[str, Callable[[Comparison, Side], str]] = {
-    "hours of audio an hour": lambda run, side: f"{side.speed(run.hours):.1f}",
-    "audio, hours": lambda run, side: f"{run.hours * len(side.passes):.2f}",
-    "training, seconds": lambda run, side: f"{sum(side.passes):.1f}",
-    "before the first step, seconds": lambda run, side: f"{side.before:.1f}",
+    "audio hours an hour": lambda run, side: f"{side.speed(run.hours):.1f}",
+    "audio (hours)": lambda run, side: f"{run.hours * len(side.passes):.2f}",
+    "training (s)": lambda run, side: f"{sum(side.passes):.1f}",
+    "before step 1 (s)": lambda run, side: f"{side.before:.1f}",
     "parameters": lambda run, side: f"{side.parameters:,}",
-    "dev WER [95 % interval]": lambda run, side: _rate(side.scored.wer, side.scored.wer_interval()),
-    "dev CER [95 % interval]": lambda run, side: _rate(side.scored.cer, side.scored.cer_interval()),
+    "dev WER [95 %]": lambda run, side: _rate(side.scored.wer, side.scored.wer_interval()),
+    "dev CER [95 %]": lambda run, side: _rate(side.scored.cer, side.scored.cer_interval()),
 }
 
 
@@ -326,9 +332,11 @@ def main(
     ] = None,
     train: Annotated[Path | None, typer.Option(help="Training manifest; the embedded corpus by default.")] = None,
     dev: Annotated[Path | None, typer.Option(help="Dev manifest, which goes with --train.")] = None,
-    recipe: Annotated[Path, typer.Option(help="Steno's recipe.")] = RECIPES / "librispeech-2000.yaml",
-    hours: Annotated[float, typer.Option(help="Audio that each loop trains on, over all passes.", min=0.001)] = 2.0,
-    passes: Annotated[int, typer.Option(help="Passes over a part of the manifest, HOURS / PASSES long.", min=1)] = 4,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Steno's; recipes/librispeech-2000.yaml, or embedded.yaml without --train.")
+    ] = None,
+    hours: Annotated[float, typer.Option(help="Audio that each loop trains on, over all passes.", min=0.001)] = 1.5,
+    passes: Annotated[int, typer.Option(help="Passes over a part of the manifest, HOURS / PASSES long.", min=1)] = 3,
     dev_utterances: Annotated[int, typer.Option(help="Utterances that both are scored on.", min=1)] = 200,
     repeats: Annotated[int, typer.Option(help="Whole comparisons, each with another seed.", min=1)] = 1,
     threads: Annotated[int, typer.Option(help="Cores, and threads of torch, for each loop.", min=1)] = 2,
@@ -336,6 +344,7 @@ def main(
     """Train Steno's loop and a plain textbook loop on the same audio, and compare speed and error rates."""
     if (train is None) != (dev is None):
         raise StenoError("--train and --dev go together", "Give both manifests, or none for the embedded corpus.")
+    recipe = recipe or (HOME / "embedded.yaml" if train is None else HOME.parent / "recipes" / "librispeech-2000.yaml")
     cores = sorted(os.sched_getaffinity(0))[:threads]
     # Steno's worker process gets no core that the textbook does not have.
     os.sched_setaffinity(0, cores)
