@@ -200,6 +200,7 @@ class BatchLoader:
 def _quiet_worker(_: int) -> None:
     import signal
 
-    # Ctrl-C reaches every process of the terminal; only the main one decides what to do.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and some supervisors' SIGTERM, reach every process; only the main one decides what to do.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)

@@ -25,6 +25,15 @@ class Best:
     wer: float
     cer: float
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The less, the better: WER, then CER.
+
+        All WERs of 100 % and more rank alike, or a model that says nothing would rank before one that begins to
+        speak.
+        """
+        return min(self.wer, 1.0), self.cer
+
 
 @dataclass
 class RunState:

@@ -303,11 +303,10 @@ class Trainer:
     def _keep_if_good(self, wer: float, cer: float) -> None:
         """Keep the weights if they are among the best, and drop those that no longer are."""
         state = self.state
-        gained = not state.best or (wer, cer) < (state.best[0].wer, state.best[0].cer)
-        state.epochs_without_gain = 0 if gained else state.epochs_without_gain + 1
         entry = Best(f"checkpoints/epoch-{state.epoch:04d}.safetensors", state.epoch, wer, cer)
-        ranked = sorted([*state.best, entry], key=lambda best: (best.wer, best.cer, best.epoch))
-        state.best = ranked[: self._recipe.training.keep_best]
+        gained = not state.best or entry.rank < state.best[0].rank
+        state.epochs_without_gain = 0 if gained else state.epochs_without_gain + 1
+        state.best = sorted([*state.best, entry], key=lambda best: best.rank)[: self._recipe.training.keep_best]
         if not self._fabric.is_global_zero:
             return
         if entry in state.best:
