@@ -100,7 +100,6 @@ class Trainer:
         while self.state.epoch < settings.epochs and not self._out_of_patience():
             self._train_epoch(interrupt)
             self._end_epoch(self._validate())
-        self._save()
 
     def final_weights(self) -> Weights:
         """The parameters that the recipe asks for: the best checkpoint's, or the mean of the best ones."""
