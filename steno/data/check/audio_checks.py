@@ -13,11 +13,8 @@ from steno import audio
 from steno.data.check.problems import Finding, Kind, Severity
 from steno.data.check.settings import Settings
 from steno.errors import AudioError
+from steno.levels import decibels, frame_powers, framed, spread
 
-FLOOR_DB = -100.0
-"""The level of digital silence, in dBFS."""
-
-_FRAME_SECONDS = 0.025
 _FULL_SCALE = 0.998
 _DECODED_AT_MOST = 600.0  # seconds; a longer one would take too much memory, and is too long in any case
 
@@ -41,18 +38,14 @@ class Levels:
 
 def measure(samples: audio.Samples, sample_rate: int) -> Levels:
     """Levels of (N,) samples at their own rate; resampling would hide clipping."""
-    size = max(1, min(len(samples), round(_FRAME_SECONDS * sample_rate)))
-    frames = samples[: len(samples) // size * size].reshape(-1, size)
-    means = frames.mean(axis=1).astype(np.float64)
-    powers = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / size
-    frame_levels = _decibels(powers - means**2)
-    background, speech = np.percentile(frame_levels, (10, 95))
+    means, powers = frame_powers(framed(samples, sample_rate))
+    frame_levels = decibels(powers - means**2)
     offset = float(means.mean())
     return Levels(
         duration=len(samples) / sample_rate,
-        level=float(_decibels(powers.mean() - offset**2)),
+        level=float(decibels(powers.mean() - offset**2)),
         loudest=float(frame_levels.max()),
-        snr=float(speech - background),
+        snr=spread(frame_levels),
         offset=offset,
         clipped=clipped_share(samples),
         digest=digest(np.ascontiguousarray(samples).data, sample_rate.to_bytes(4, "little")),
@@ -158,6 +151,3 @@ def _in_runs(mask: npt.NDArray[np.bool_], least: int) -> int:
     lengths = edges[1::2] - edges[::2]
     return int(lengths[lengths >= least].sum())
 
-
-def _decibels(power: npt.NDArray[np.float64] | np.float64) -> npt.NDArray[np.float64]:
-    return 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))
