@@ -23,9 +23,9 @@ for name in torch "${of_torch[@]}"; do
 done
 
 "$uv" pip compile "${options[@]}" requirements/uv.in -o requirements/uv.lock
-"$uv" pip compile "${options[@]}" --extra train --extra demo --extra dev pyproject.toml -o requirements/dev.lock
+"$uv" pip compile "${options[@]}" --all-extras pyproject.toml -o requirements/dev.lock
 # The smaller ones hold the versions of the greatest.
-for extras in base "train demo"; do
+for extras in base "train demo" "serve lm"; do
   flags=()
   [[ $extras == base ]] || for extra in $extras; do flags+=(--extra "$extra"); done
   name=${extras%% *}

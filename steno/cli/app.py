@@ -57,8 +57,17 @@ def settle_threads() -> None:
 
 
 _EXTRA_OF = {
-    **dict.fromkeys(("torch", "lightning_fabric", "matplotlib", "mlflow", "psutil", "onnx"), "train"),
+    **dict.fromkeys(
+        ("torch", "lightning_fabric", "matplotlib", "mlflow", "psutil", "onnx", "optuna", "sentencepiece"), "train"
+    ),
+    **dict.fromkeys(("av", "fastapi", "multipart", "prometheus_client", "uvicorn"), "serve"),
+    **dict.fromkeys(("pyarrow", "ray"), "ray"),
+    "adlfs": "azure",
     "espeakng_loader": "demo",
+    "flashlight": "lm",
+    "s3fs": "s3",
+    "sounddevice": "mic",
+    "transformers": "wav2vec2",
 }
 """Modules that the base install lacks, and the extra that brings them."""
 

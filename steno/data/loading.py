@@ -76,6 +76,7 @@ class UtteranceDataset(Dataset[Item | Failure]):
         augment: changes to the audio; None leaves it as it is.
         seed: of those changes.
         sample_rate: rate in Hz of the samples that it gives.
+        views: sets of random numbers for masks that each utterance gets.
     """
 
     def __init__(
@@ -85,10 +86,11 @@ class UtteranceDataset(Dataset[Item | Failure]):
         augment: AugmentConfig | None = None,
         seed: int = 0,
         sample_rate: int = audio.SAMPLE_RATE,
+        views: int = 1,
     ) -> None:
         self._manifest, self._tokenizer = manifest, tokenizer
         self._augment, self._seed = augment, seed
-        self._sample_rate = sample_rate
+        self._sample_rate, self._views = sample_rate, views
 
     def __getitem__(self, key: tuple[int, int]) -> Item | Failure:
         epoch, index = key
@@ -111,7 +113,7 @@ class UtteranceDataset(Dataset[Item | Failure]):
         if self._augment is None:
             return Item(index, samples, labels, [])
         samples = _augmented(samples, self._augment, generator)
-        count = self._augment.mask.draws if self._augment.mask else 0
+        count = self._views * self._augment.mask.draws if self._augment.mask else 0
         return Item(index, samples, labels, generator.random(count).tolist())
 
 

@@ -1,9 +1,9 @@
 """Sizes of the architectures, and their names. Needs no torch."""
 
 from math import prod
-from typing import Literal
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from steno.config import Strict
 
@@ -32,5 +32,124 @@ class ResCnnBiGruConfig(Strict):
         return prod(self.stem_strides)
 
 
-ModelConfig = ResCnnBiGruConfig
+class LookAhead(NamedTuple):
+    """Frames that each convolution of the blocks and each look-ahead convolution above a GRU sees ahead."""
+
+    convolutions: tuple[int, ...]
+    rnns: tuple[int, ...]
+
+    @property
+    def frames(self) -> int:
+        """All of them: how many frames late a stream is."""
+        return sum(self.convolutions) + sum(self.rnns)
+
+
+class ResCnnGruStreamConfig(Strict):
+    """Sizes of ``rescnn-gru-stream``: ``rescnn-bigru`` over time alone, made causal with a bounded look-ahead.
+
+    Nothing after ``lookahead_ms`` changes a frame; half a window of the front-end comes on top. The stem sees the
+    feature frames of its own output frame. Of what is left, in whole output frames, the convolutions of the blocks
+    see half ahead, at most half a kernel each, and the look-ahead convolutions above the GRUs the rest.
+    """
+
+    architecture: Literal["rescnn-gru-stream"] = "rescnn-gru-stream"
+    lookahead_ms: float = Field(320.0, ge=80, le=640)
+    channels: int = Field(256, ge=1)
+    stem_strides: tuple[Annotated[int, Field(ge=1)], ...] = Field((2, 2), min_length=1)
+    blocks: int = Field(3, ge=0)
+    kernel: int = Field(5, ge=2)
+    rnn_layers: int = Field(3, ge=1)
+    rnn_size: int = Field(384, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+    @property
+    def subsampling(self) -> int:
+        """Feature frames an output frame."""
+        return prod(self.stem_strides)
+
+    def plan(self, seconds_per_frame: float) -> LookAhead:
+        """Where the model looks ahead, given the distance of two feature frames.
+
+        Raises:
+            ValueError: one output frame alone spans more than the look-ahead.
+        """
+        budget = int(self.lookahead_ms / 1000 / seconds_per_frame + 1e-6)
+        frames = (budget - (self.subsampling - 1)) // self.subsampling
+        if frames < 0:
+            raise ValueError(
+                f"model.lookahead_ms {self.lookahead_ms:g} is shorter than an output frame, "
+                f"{1000 * seconds_per_frame * self.subsampling:g} ms"
+            )
+        convolutions = 2 * self.blocks
+        below = min(frames // 2, convolutions * ((self.kernel - 1) // 2))
+        return LookAhead(_spread(below, convolutions), _spread(frames - below, self.rnn_layers))
+
+    def lookahead_seconds(self, seconds_per_frame: float) -> float:
+        """What the model really sees ahead, at most ``lookahead_ms``; without the front-end's half window."""
+        frames = self.subsampling * (self.plan(seconds_per_frame).frames + 1) - 1
+        return frames * seconds_per_frame
+
+
+def _spread(total: int, places: int) -> tuple[int, ...]:
+    """A number of frames over layers as evenly as it goes, the last ones getting what is left over."""
+    return tuple((total * (i + 1)) // places - (total * i) // places for i in range(places))
+
+
+class ConformerConfig(Strict):
+    """Sizes of ``conformer``: 2-D convolutional subsampling, conformer blocks, classifier.
+
+    ``size`` is the width of the blocks, ``feed_forward`` how many times wider their feed-forward layers are inside,
+    ``kernel`` the width of their depthwise convolution in frames. ``layer_drop`` is the chance that the last
+    block is skipped in a training step (stochastic depth); earlier blocks are skipped more rarely, in proportion.
+    From the first to the last block of ``squeeze`` frames are twice as long, which saves half of their time (Kim et
+    al., "Squeezeformer", NeurIPS 2022). ``intermediate`` names the blocks (from 1) after which a further CTC loss
+    can be taken. ``checkpoint_gradients`` trades time for memory.
+    """
+
+    architecture: Literal["conformer"] = "conformer"
+    size: int = Field(192, ge=8)
+    layers: int = Field(10, ge=1)
+    heads: int = Field(3, ge=1)
+    feed_forward: int = Field(4, ge=1)
+    kernel: int = Field(15, ge=3)
+    stem_channels: int = Field(64, ge=1)
+    stem_strides: tuple[int, ...] = Field((2, 2), min_length=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    layer_drop: float = Field(0.0, ge=0, lt=1)
+    squeeze: tuple[int, int] | None = None
+    intermediate: tuple[int, ...] = ()
+    checkpoint_gradients: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.size % (2 * self.heads):
+            raise ValueError(f"size {self.size} is not a multiple of twice the heads, {2 * self.heads}")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel {self.kernel} is even; an odd one has a middle")
+        if self.squeeze and not 1 <= self.squeeze[0] <= self.squeeze[1] <= self.layers:
+            raise ValueError(
+                f"squeeze {list(self.squeeze)}: its first and last block are of the {self.layers}, in order"
+            )
+        if any(not 1 <= layer < self.layers for layer in self.intermediate):
+            raise ValueError(f"intermediate {list(self.intermediate)}: each is a block from 1 to {self.layers - 1}")
+        return self
+
+    @property
+    def subsampling(self) -> int:
+        """Feature frames an output frame."""
+        return prod(self.stem_strides)
+
+
+def _architecture(value: Any) -> str:
+    """The tag of a configuration; what names none is the first family."""
+    named = value.get("architecture") if isinstance(value, dict) else getattr(value, "architecture", None)
+    return named if isinstance(named, str) else "rescnn-bigru"
+
+
+ModelConfig = Annotated[
+    Annotated[ResCnnBiGruConfig, Tag("rescnn-bigru")]
+    | Annotated[ResCnnGruStreamConfig, Tag("rescnn-gru-stream")]
+    | Annotated[ConformerConfig, Tag("conformer")],
+    Discriminator(_architecture),
+]
 """Any architecture's sizes; ``architecture`` says which."""

@@ -14,6 +14,25 @@ def strided(frames_b: Tensor, stride: int) -> Tensor:
     return torch.div(frames_b + stride - 1, stride, rounding_mode="floor")
 
 
+class Dropout(nn.Module):
+    """Dropout whose chance is rounded to 1/256, so that one random byte an element decides.
+
+    torch's own draws a random number an element, which on a CPU takes longer than the matrix products around it.
+    """
+
+    def __init__(self, chance: float) -> None:
+        super().__init__()
+        self._threshold = round(256 * chance)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape; unchanged unless training."""
+        if not self.training or not self._threshold:
+            return x
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self._threshold
+        return x * (kept.to(x.dtype) * (256 / (256 - self._threshold)))
+
+
 class BiGru(nn.Module):
     """One bidirectional GRU layer whose backward direction starts at each utterance's own last frame.
 

@@ -6,8 +6,13 @@ from torch import Tensor, nn
 from steno.features.config import FeatureConfig, MaskConfig
 from steno.features.frontend import FrontEnd
 from steno.features.masking import apply_masks
-from steno.models.config import ModelConfig
+from steno.models.config import ConformerConfig, ModelConfig, ResCnnGruStreamConfig
+from steno.models.conformer import Conformer
 from steno.models.rescnn_bigru import ResCnnBiGru
+from steno.models.rescnn_gru_stream import ResCnnGruStream
+
+Encoder = ResCnnBiGru | ResCnnGruStream | Conformer
+"""Features (B, T, F) and their frames (B,) to logits (B, T', V) and their frames (B,)."""
 
 
 class AcousticModel(nn.Module):
@@ -16,22 +21,28 @@ class AcousticModel(nn.Module):
     def __init__(self, features: FeatureConfig, model: ModelConfig, labels: int) -> None:
         super().__init__()
         self.frontend = FrontEnd(features)
-        self.encoder = build_encoder(features.size, labels, model)
+        self.encoder = build_encoder(features, labels, model)
 
     def forward(
         self,
         samples_bn: Tensor,
         lengths_b: Tensor,
         masks: tuple[MaskConfig, Tensor] | None = None,
+        intermediate: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Samples (B, N) with their lengths (B,) → log-probabilities (B, T, V) and their frames (B,).
 
-        ``masks`` are SpecAugment's settings and random numbers, (B, K), while training.
+        ``masks`` are SpecAugment's settings and random numbers, (B, K), while training. With ``intermediate`` the
+        log-probabilities are (L, B, T, V): those of the encoder's intermediate layers, and the final ones last.
         """
         with torch.no_grad(), torch.autocast(samples_bn.device.type, enabled=False):
             features_btf, frames_b = self.frontend(samples_bn, lengths_b)
             if masks is not None:
                 features_btf = apply_masks(features_btf, frames_b, masks[1], masks[0])
+        if intermediate:
+            taps: list[Tensor] = []
+            logits_btv, frames_b = self.encoder(features_btf, frames_b, taps)
+            return torch.stack([*taps, logits_btv]).float().log_softmax(dim=-1), frames_b
         logits_btv, frames_b = self.encoder(features_btf, frames_b)
         return logits_btv.float().log_softmax(dim=-1), frames_b
 
@@ -41,6 +52,10 @@ class AcousticModel(nn.Module):
         return frames_b
 
 
-def build_encoder(features: int, labels: int, config: ModelConfig) -> ResCnnBiGru:
-    """The encoder that a configuration describes, from F features to V labels, with fresh weights."""
-    return ResCnnBiGru(features, labels, config)
+def build_encoder(features: FeatureConfig, labels: int, config: ModelConfig) -> Encoder:
+    """The encoder that a configuration describes, from features to V labels, with fresh weights."""
+    if isinstance(config, ConformerConfig):
+        return Conformer(features.size, labels, config)
+    if isinstance(config, ResCnnGruStreamConfig):
+        return ResCnnGruStream(features.size, labels, config, features.seconds_per_frame)
+    return ResCnnBiGru(features.size, labels, config)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from steno.data.loading import Batch
+from steno.models.layers import inside_mask
 from steno.text import BLANK, required_frames
 
 
@@ -16,6 +17,51 @@ class BadUtterance:
 
     index: int
     reason: str
+
+
+def training_losses(
+    log_probs_lbtv: Tensor,
+    frames_b: Tensor,
+    batch: Batch,
+    views: int = 1,
+    intermediate_weight: float = 0.0,
+    consistency_weight: float = 0.0,
+) -> Tensor:
+    """The loss of each utterance (B,): CTC, with its companions.
+
+    Args:
+        log_probs_lbtv: of intermediate layers and, last, of the final one, (L, views × B, T, V).
+        frames_b: frames of the utterances (B,).
+        batch: their transcripts.
+        views: how often the batch is repeated, each time with other masks.
+        intermediate_weight: share of the loss that the intermediate layers have (Lee and Watanabe, "Intermediate
+            Loss Regularization for CTC-based Speech Recognition", ICASSP 2021).
+        consistency_weight: factor of the divergence between two views (Yao et al., "CR-CTC: Consistency
+            Regularization on CTC for Improved Speech Recognition", ICLR 2025).
+    """
+    layers = []
+    for log_probs_btv in log_probs_lbtv:
+        parts = log_probs_btv.chunk(views)
+        layers.append(torch.stack([ctc_losses(part_btv, frames_b, batch) for part_btv in parts]).mean(dim=0))
+    losses_b = layers[-1]
+    if len(layers) > 1:
+        between_b = torch.stack(layers[:-1]).mean(dim=0)
+        losses_b = (1 - intermediate_weight) * losses_b + intermediate_weight * between_b
+    if consistency_weight and views == 2:
+        first_btv, second_btv = log_probs_lbtv[-1].chunk(2)
+        losses_b = losses_b + consistency_weight * divergences(first_btv, second_btv, frames_b)
+    return losses_b
+
+
+def divergences(first_btv: Tensor, second_btv: Tensor, frames_b: Tensor) -> Tensor:
+    """Symmetric Kullback-Leibler divergence of two views, summed over each utterance's frames: (B,).
+
+    Each view is drawn to the other, and no gradient flows into the view that is drawn to.
+    """
+    apart_btv = F.kl_div(first_btv, second_btv.detach(), reduction="none", log_target=True)
+    apart_btv = apart_btv + F.kl_div(second_btv, first_btv.detach(), reduction="none", log_target=True)
+    inside_bt = inside_mask(frames_b, first_btv.shape[1])
+    return 0.5 * (apart_btv.sum(dim=-1) * inside_bt).sum(dim=-1)
 
 
 def ctc_losses(log_probs_btv: Tensor, frames_b: Tensor, batch: Batch) -> Tensor:

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from steno.config import Fraction, Strict, read_yaml, validate
 from steno.data.config import AugmentConfig, DataConfig
 from steno.errors import RecipeError
 from steno.features.config import FeatureConfig
-from steno.models.config import ModelConfig
+from steno.models.config import ModelConfig, ResCnnBiGruConfig
 from steno.text import TokenizerConfig
 
 
@@ -40,6 +40,16 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+class ConsistencyConfig(Strict):
+    """Two views of each utterance, with masks and dropout of their own, are drawn to each other (CR-CTC).
+
+    A step then costs twice the time. ``from_epoch`` is the number of epochs before that, with one view.
+    """
+
+    weight: float = Field(0.2, gt=0)
+    from_epoch: int = Field(0, ge=0)
+
+
 class TrainingConfig(Strict):
     """The loop."""
 
@@ -51,6 +61,8 @@ class TrainingConfig(Strict):
     grad_clip: float | None = Field(5.0, gt=0, description="greatest norm of the gradient")
     average: Literal["ema", "best", "none"] = Field("ema", description="what the final weights are")
     ema_decay: float = Field(0.999, gt=0, lt=1)
+    intermediate_weight: Fraction = Field(0.3, description="share of the loss at the model's intermediate layers")
+    consistency: ConsistencyConfig | None = None
     keep_best: int = Field(3, ge=1, description="checkpoints kept, by dev WER, then CER")
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better dev WER")
     checkpoint_seconds: float = Field(120.0, ge=0, description="also save in mid-epoch so often; 0: each step")
@@ -75,11 +87,22 @@ class Recipe(Strict):
     features: FeatureConfig = FeatureConfig()
     augment: AugmentConfig = AugmentConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = ResCnnBiGruConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     training: TrainingConfig = TrainingConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.training.consistency and not self.augment.mask:
+            raise ValueError("training.consistency compares two maskings of an utterance, and augment.mask is absent")
+        return self
+
+    @property
+    def intermediate(self) -> bool:
+        """Whether the loss is taken at intermediate layers of the model too."""
+        return bool(getattr(self.model, "intermediate", ())) and self.training.intermediate_weight > 0
 
     @property
     def seconds_per_frame(self) -> float:

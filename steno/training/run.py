@@ -119,7 +119,9 @@ def _run(
     place = {"rank": fabric.global_rank, "world_size": fabric.world_size}
     rate = recipe.features.sample_rate
     dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)
-    train_set = UtteranceDataset(manifests["train"], tokenizer, recipe.augment, recipe.seed, rate)
+    train_set = UtteranceDataset(
+        manifests["train"], tokenizer, recipe.augment, recipe.seed, rate, views=2 if recipe.training.consistency else 1
+    )
     dev_loader = BatchLoader(dev_set, recipe.data.workers, **place)
     loader = BatchLoader(train_set, recipe.data.workers, **place)
     batch_size, batch_seconds = recipe.data.batch_size, recipe.data.batch_seconds

@@ -21,7 +21,7 @@ from steno.training import checkpoint
 from steno.training.averaging import ExponentialAverage, Weights, load_parameters, mean, swapped
 from steno.training.display import Display
 from steno.training.interrupt import Interrupt
-from steno.training.loss import BadUtterance, ctc_losses, find_bad
+from steno.training.loss import BadUtterance, find_bad, training_losses
 from steno.training.optim import build_optimizer, one_cycle, set_learning_rate
 from steno.training.recipe import Recipe
 from steno.training.state import Best, EpochSums, RunState
@@ -235,10 +235,24 @@ class Trainer:
         return losses_b.sum(), kept, bad
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        mask = self._recipe.augment.mask
-        masks = (mask, batch.uniform_bk) if mask else None
-        log_probs_btv, frames_b = self._wrapped(batch.samples_bn, batch.lengths_b, masks)
-        return ctc_losses(log_probs_btv, frames_b, batch), frames_b
+        mask, settings = self._recipe.augment.mask, self._recipe.training
+        consistency = settings.consistency
+        views = 2 if consistency and self.state.epoch >= consistency.from_epoch else 1
+        uniform = batch.uniform_bk.split(mask.draws, dim=1)[:views] if mask and mask.draws else ()
+        masks = (mask, torch.cat(uniform)) if mask and uniform else None
+        log_probs, frames_b = self._wrapped(
+            batch.samples_bn.repeat(views, 1), batch.lengths_b.repeat(views), masks, self._recipe.intermediate
+        )
+        frames_b = frames_b[: len(batch.lengths_b)]
+        losses_b = training_losses(
+            log_probs if self._recipe.intermediate else log_probs[None],
+            frames_b,
+            batch,
+            views,
+            settings.intermediate_weight,
+            consistency.weight if consistency else 0.0,
+        )
+        return losses_b, frames_b
 
     def _no_loss(self) -> Tensor:
         """A loss of zero that still reaches every parameter, as the other processes expect of this one."""

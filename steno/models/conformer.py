@@ -1,0 +1,201 @@
+"""``conformer``: convolutional subsampling, then blocks of self-attention and convolution.
+
+Source: Gulati et al., "Conformer: Convolution-augmented Transformer for Speech Recognition", Interspeech 2020.
+Positions are relative by rotation (Su et al., "RoFormer", 2021), and each block normalises by layer, so that neither
+padding nor other utterances of a batch change anything.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from steno.models.config import ConformerConfig
+from steno.models.layers import Dropout, inside_mask, strided
+
+
+class Conformer(nn.Module):
+    """Features to CTC logits."""
+
+    def __init__(self, features: int, labels: int, config: ConformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stem = _Subsampling(features, config)
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.size)
+        self.classifier = nn.Linear(config.size, labels)
+        self.dropout = Dropout(config.dropout)
+
+    def frames(self, frames_b: Tensor) -> Tensor:
+        """Output frames of utterances of so many feature frames."""
+        for stride in self.config.stem_strides:
+            frames_b = strided(frames_b, stride)
+        return frames_b
+
+    def forward(
+        self, features_btf: Tensor, frames_b: Tensor, taps: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Features (B, T, F) and their frames (B,) → logits (B, T', V) and their frames (B,).
+
+        The logits of the intermediate blocks are appended to ``taps``.
+        """
+        x_btd, frames_b = self.stem(features_btf, frames_b)
+        x_btd = self.dropout(x_btd)
+        whole_btd, place = x_btd, self._place(frames_b, x_btd)
+        first, last = self.config.squeeze or (0, 0)
+        for number, block in enumerate(self.blocks, start=1):
+            if number == first:
+                whole_btd, x_btd = x_btd, _halved(x_btd, place[0])
+                place = self._place(strided(frames_b, 2), x_btd)
+            x_btd = self._run(block, number, x_btd, place)
+            if number == last:
+                x_btd = whole_btd + _doubled(x_btd, whole_btd)
+                place = self._place(frames_b, x_btd)
+            if taps is not None and number in self.config.intermediate:
+                inner = first <= number < last
+                taps.append(self.classifier(self.norm(_doubled(x_btd, whole_btd) if inner else x_btd)))
+        return self.classifier(self.norm(x_btd)), frames_b
+
+    def _place(self, frames_b: Tensor, x_btd: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Which frames are no padding, and how far each turns."""
+        time = x_btd.shape[1]
+        return inside_mask(frames_b, time), _rotations(time, self.config.size // self.config.heads, x_btd.device)
+
+    def _run(self, block: nn.Module, number: int, x_btd: Tensor, place: tuple[Tensor, tuple[Tensor, Tensor]]) -> Tensor:
+        if self._skipped(number):
+            return x_btd
+        if self.training and self.config.checkpoint_gradients:
+            return checkpoint(block, x_btd, *place, use_reentrant=False)
+        out: Tensor = block(x_btd, *place)
+        return out
+
+    def _skipped(self, number: int) -> bool:
+        """Stochastic depth. Source: Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016."""
+        chance = self.config.layer_drop * number / self.config.layers
+        return self.training and chance > 0 and float(torch.rand(())) < chance
+
+
+class _Subsampling(nn.Module):
+    """Strided 2-D convolutions over time and frequency, then a linear layer: (B, T, F) → (B, T', D)."""
+
+    def __init__(self, features: int, config: ConformerConfig) -> None:
+        super().__init__()
+        self._strides = config.stem_strides
+        channels = config.stem_channels
+        self.convs = nn.ModuleList(
+            nn.Conv2d(1 if i == 0 else channels, channels, 3, stride=(stride, 2), padding=1)
+            for i, stride in enumerate(self._strides)
+        )
+        for _ in self._strides:
+            features = (features + 1) // 2
+        self.linear = nn.Linear(channels * features, config.size)
+
+    def forward(self, features_btf: Tensor, frames_b: Tensor) -> tuple[Tensor, Tensor]:
+        x_bctf = features_btf[:, None]
+        for conv, stride in zip(self.convs, self._strides, strict=True):
+            frames_b = strided(frames_b, stride)
+            x_bctf = F.silu(conv(x_bctf))
+            x_bctf = x_bctf * inside_mask(frames_b, x_bctf.shape[2])[:, None, :, None]
+        return self.linear(x_bctf.transpose(1, 2).flatten(2)), frames_b
+
+
+class _Block(nn.Module):
+    """Half a feed-forward layer, self-attention, convolution, the other half; each adds to its input."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.first = _FeedForward(config)
+        self.attention = _Attention(config)
+        self.convolution = _Convolution(config)
+        self.second = _FeedForward(config)
+        self.norm = nn.LayerNorm(config.size)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, x_btd: Tensor, inside_bt: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+        x_btd = x_btd + 0.5 * self.dropout(self.first(x_btd))
+        x_btd = x_btd + self.dropout(self.attention(x_btd, inside_bt, turns))
+        x_btd = x_btd + self.dropout(self.convolution(x_btd, inside_bt))
+        x_btd = x_btd + 0.5 * self.dropout(self.second(x_btd))
+        normalised: Tensor = self.norm(x_btd)
+        return normalised
+
+
+class _FeedForward(nn.Sequential):
+    def __init__(self, config: ConformerConfig) -> None:
+        inner = config.feed_forward * config.size
+        super().__init__(
+            nn.LayerNorm(config.size),
+            nn.Linear(config.size, inner),
+            nn.SiLU(),
+            nn.Linear(inner, config.size),
+        )
+
+
+class _Attention(nn.Module):
+    """Multi-head self-attention with rotary positions; no frame attends to padding."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self._heads = config.heads
+        self.norm = nn.LayerNorm(config.size)
+        self.queries_keys_values = nn.Linear(config.size, 3 * config.size)
+        self.out = nn.Linear(config.size, config.size)
+
+    def forward(self, x_btd: Tensor, inside_bt: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+        batch, time, size = x_btd.shape
+        qkv = self.queries_keys_values(self.norm(x_btd))
+        query, key, value = qkv.view(batch, time, 3, self._heads, size // self._heads).permute(2, 0, 3, 1, 4)
+        heard_bhtd = F.scaled_dot_product_attention(
+            _rotated(query, turns),
+            _rotated(key, turns),
+            value,
+            attn_mask=inside_bt[:, None, None, :],
+        )
+        out: Tensor = self.out(heard_bhtd.transpose(1, 2).reshape(batch, time, size))
+        return out
+
+
+class _Convolution(nn.Module):
+    """Pointwise with a gate, depthwise over time, normalise, SiLU, pointwise."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        size = config.size
+        self.norm = nn.LayerNorm(size)
+        self.gated = nn.Linear(size, 2 * size)
+        self.depthwise = nn.Conv1d(size, size, config.kernel, padding="same", groups=size)
+        self.depth_norm = nn.LayerNorm(size)
+        self.out = nn.Linear(size, size)
+
+    def forward(self, x_btd: Tensor, inside_bt: Tensor) -> Tensor:
+        x_btd = F.glu(self.gated(self.norm(x_btd)), dim=-1) * inside_bt[..., None]
+        x_btd = self.depthwise(x_btd.transpose(1, 2)).transpose(1, 2)
+        out: Tensor = self.out(F.silu(self.depth_norm(x_btd)))
+        return out
+
+
+def _halved(x_btd: Tensor, inside_bt: Tensor) -> Tensor:
+    """The mean of each two frames, padding left out: (B, T, D) → (B, ⌈T / 2⌉, D)."""
+    x_btd = x_btd * inside_bt[..., None]
+    count_bt = inside_bt.to(x_btd.dtype)
+    sums_btd = x_btd[:, ::2] + F.pad(x_btd, (0, 0, 0, 1))[:, 1::2]
+    counts_bt = count_bt[:, ::2] + F.pad(count_bt, (0, 1))[:, 1::2]
+    return sums_btd / counts_bt.clamp(min=1)[..., None]
+
+
+def _doubled(x_btd: Tensor, like_btd: Tensor) -> Tensor:
+    """Each frame twice, as many as ``like_btd`` has."""
+    return x_btd[:, :, None].expand(-1, -1, 2, -1).flatten(1, 2)[:, : like_btd.shape[1]]
+
+
+def _rotations(time: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (time, size / 2) of the angles by which a head of ``size`` turns at each position."""
+    frequency_d = 10_000.0 ** (-torch.arange(0, size, 2, device=device) / size)
+    angle_td = torch.arange(time, device=device)[:, None] * frequency_d
+    return angle_td.cos(), angle_td.sin()
+
+
+def _rotated(x_bhtd: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    cos_td, sin_td = (turn.to(x_bhtd.dtype) for turn in turns)
+    first, second = x_bhtd.chunk(2, dim=-1)
+    return torch.cat([first * cos_td - second * sin_td, first * sin_td + second * cos_td], dim=-1)
