@@ -59,6 +59,8 @@ def read_yaml(path: Path, error: type[StenoError]) -> dict[str, Any]:
 def _explain(kind: type[BaseModel], problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
+    if not location:  # two settings that do not go together; what was given is the whole file
+        return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] != "extra_forbidden":
         return f"`{key}`: {problem['msg']} (given: {problem['input']!r})"
     known = sorted(_keys(kind))

@@ -65,7 +65,7 @@ class FrontEnd(nn.Module):
             Features (B, T, F), zero beyond each utterance's frames, and the number of frames (B,).
         """
         frames_b = self.frames(lengths_b)
-        features_btf = self.transform(self._reflect(samples_bn, lengths_b), frames_b)
+        features_btf = self.transform(self.reflected(samples_bn, lengths_b), frames_b)
         inside_bt1 = (torch.arange(features_btf.shape[1], device=frames_b.device) < frames_b[:, None])[..., None]
         if self.config.normalize == "utterance":
             features_btf = _standardised(features_btf, inside_bt1, frames_b)
@@ -100,7 +100,8 @@ class FrontEnd(nn.Module):
         self.mean.copy_(mean_f)
         self.std.copy_(std_f.clamp(min=1e-5))
 
-    def _reflect(self, samples_bn: Tensor, lengths_b: Tensor) -> Tensor:
+    def reflected(self, samples_bn: Tensor, lengths_b: Tensor) -> Tensor:
+        """Signals (B, N + n_fft or one less) with half a window of each recording (B, N) reflected at its edges."""
         pad = self.config.n_fft // 2
         position_m = torch.arange(samples_bn.shape[1] + 2 * pad, device=samples_bn.device) - pad
         last_b1 = (lengths_b - 1)[:, None]

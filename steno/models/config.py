@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from steno.config import Strict
+from steno.features.config import FeatureConfig
 
 
 class ResCnnBiGruConfig(Strict):
@@ -83,6 +84,19 @@ class ResCnnGruStreamConfig(Strict):
         convolutions = 2 * self.blocks
         below = min(frames // 2, convolutions * ((self.kernel - 1) // 2))
         return LookAhead(_spread(below, convolutions), _spread(frames - below, self.rnn_layers))
+
+    def check(self, features: FeatureConfig) -> None:
+        """That a stream can have these features.
+
+        Raises:
+            ValueError: it cannot, or the look-ahead is too short for them.
+        """
+        if not features.streamable:
+            raise ValueError(
+                f"{self.architecture} hears a stream, and a frame of these features depends on the whole utterance; "
+                "set features.normalize to corpus, and for mfcc features.log_mels to true or features.top_db to null"
+            )
+        self.plan(features.seconds_per_frame)
 
     def lookahead_seconds(self, seconds_per_frame: float) -> float:
         """What the model really sees ahead, at most ``lookahead_ms``; without the front-end's half window."""

@@ -243,7 +243,7 @@ def _holding(gru: nn.GRU) -> nn.GRU:
     column = torch.zeros(3 * size, 1)
     column[size : 2 * size] = _HOLD  # the rows of the update gate
     with torch.no_grad():
-        held.weight_ih_l0.copy_(torch.cat([gru.weight_ih_l0, column], dim=1))
+        held.get_parameter("weight_ih_l0").copy_(torch.cat([gru.get_parameter("weight_ih_l0"), column], dim=1))
         for name in ("weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
             held.get_parameter(name).copy_(gru.get_parameter(name))
     return held.requires_grad_(False)

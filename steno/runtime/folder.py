@@ -14,6 +14,8 @@ from steno.models.config import ModelConfig
 from steno.text import TokenizerConfig
 
 CONFIG, WEIGHTS, ONNX, CARD = "config.yaml", "model.safetensors", "model.onnx", "README.md"
+STREAM = "stream.onnx"
+"""One step of a streaming model; other architectures have none."""
 
 
 class FolderConfig(Strict):
@@ -54,7 +56,7 @@ def read_config(folder: Path) -> FolderConfig:
 
 def write_config(folder: Path, config: FolderConfig) -> None:
     """Write ``config.yaml`` with the digests of the weights and the graph as they are in the folder now."""
-    files = {name: digest(folder / name) for name in (WEIGHTS, ONNX) if (folder / name).is_file()}
+    files = {name: digest(folder / name) for name in (WEIGHTS, ONNX, STREAM) if (folder / name).is_file()}
     data = config.model_copy(update={"files": files}).model_dump(mode="json")
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     (folder / CONFIG).write_text(text, encoding="utf-8")
