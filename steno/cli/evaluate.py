@@ -1,9 +1,12 @@
 """`steno evaluate` and `steno validate`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from steno.evaluation.analysis import Analysis
 
 
 def evaluate(
@@ -12,34 +15,81 @@ def evaluate(
     ],
     data: Annotated[Path, typer.Option(help="A manifest with text.")],
     format: Annotated[Literal["text", "json"], typer.Option(help="json: with every utterance.")] = "text",
+    normalize: Annotated[
+        Literal["steno", "none"],
+        typer.Option(help="What is done to reference and hypothesis before they are compared."),
+    ] = "steno",
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report; it loads nothing.")] = None,
+    audio: Annotated[
+        int | None, typer.Option(min=0, help="Utterances with a player in the report; 20 by default.")
+    ] = None,
+    log: Annotated[
+        bool | None,
+        typer.Option("--log/--no-log", help="Log the evaluation to MLflow; by default if the model is kept there."),
+    ] = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
-    """Measure a model on a manifest: WER and CER with intervals, substitutions, deletions, insertions."""
+    """Measure a model on a manifest: WER and CER with intervals, tables, confusions, and a report."""
     import orjson
 
-    from steno.cli.show import edits, rate
+    from steno.cli.measuring import measure, refuse_idle_option, write_report
     from steno.data.manifest import Manifest
-    from steno.errors import ManifestError
-    from steno.evaluation.measure import evaluate_manifest
+    from steno.evaluation.analysis import analyse
+    from steno.evaluation.measure import alphabet_of
+    from steno.evaluation.normalization import Normalization
+    from steno.evaluation.report import evaluation_report
     from steno.runtime import Recognizer
     from steno.tracking.registry import resolve
 
+    logged = model.startswith(("models:", "runs:")) if log is None else log
+    refuse_idle_option("--audio", audio is not None and report is None and not logged, "--report or --log")
     manifest = Manifest(data)
-    scores, failures = evaluate_manifest(Recognizer(resolve(model, uri)), manifest)
-    if not scores.utterances:
-        reasons = "\n  ".join(f"{failure.id}: {failure.reason}" for failure in failures[:5])
-        raise ManifestError(f"{data}: no utterance could be evaluated", reasons)
+    recognizer = Recognizer(resolve(model, uri))
+    form = Normalization(normalize, alphabet_of(recognizer))
+    found = analyse(measure(recognizer, manifest, model, form).checked())
     if format == "json":
-        report = {"model": model, "data": str(data), "digest": manifest.digest, **scores.to_dict(), "failed": failures}
-        typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2, default=vars).decode())
-        return
-    typer.echo(f"utterances  {len(scores.utterances)}")
-    typer.echo(f"WER         {rate(scores.wer, scores.wer_interval())}")
+        typer.echo(orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print(found)
+    html = evaluation_report(found, 20 if audio is None else audio) if report or logged else ""
+    if report:
+        write_report(report, html)
+    if logged:
+        from steno.tracking.reports import log_evaluation
+
+        run = log_evaluation(found, html, model, uri)
+        typer.echo(f"logged      run {run}", err=True)
+
+
+def _print(found: "Analysis") -> None:
+    from rich.console import Console
+
+    from steno.cli.measuring import confusion_tables, speaker_line, word_tables
+    from steno.cli.show import edits, rate
+
+    evaluation, scores = found.evaluation, found.evaluation.scores
+    typer.echo(f"texts       {evaluation.normalization.description}")
+    typer.echo(f"utterances  {len(evaluation.measured)}")
+    typer.echo(f"WER         {rate(scores.wer, found.wer_interval)}")
+    typer.echo(f"            {speaker_line(found.wer_by_speaker)}")
     typer.echo(f"            {edits(scores.words)} words")
-    typer.echo(f"CER         {rate(scores.cer, scores.cer_interval())}")
+    typer.echo(f"CER         {rate(scores.cer, found.cer_interval)}")
+    typer.echo(f"            {speaker_line(found.cer_by_speaker)}")
     typer.echo(f"            {edits(scores.chars)} characters")
-    for failure in failures:
-        typer.echo(f"left out    {failure.id}: {failure.reason}", err=True)
+    typer.echo(f"speed       real-time factor {evaluation.real_time_factor:.3f}")
+    if found.calibration:
+        typer.echo(f"confidence  expected calibration error {100 * found.calibration.error:.1f} %")
+    console = Console()
+    for table in (*word_tables(found.tables), *confusion_tables(found.confusions)):
+        console.print()
+        console.print(table)
+    if found.worst:
+        typer.echo("\nworst utterances")
+        for one in found.worst[:5]:
+            typer.echo(f"{one.scored.id}  WER {100 * one.scored.words.rate:.0f} %")
+            typer.echo(f"  reference  {one.scored.reference}\n  heard      {one.scored.hypothesis}")
+    for entry in evaluation.left_out:
+        typer.echo(f"left out    {entry.id}: {entry.reason}", err=True)
 
 
 def validate(

@@ -1,12 +1,21 @@
 """A recogniser measured on a manifest."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
-from steno.data.manifest import Manifest
-from steno.evaluation.score import Scores, score
+from steno.data.manifest import Manifest, Utterance
+from steno.decoding.transcript import Word
+from steno.errors import ManifestError
+from steno.evaluation.normalization import Normalization
+from steno.evaluation.score import Scored, Scores, score
 from steno.runtime import Recognizer
 from steno.runtime.files import transcribe_files
 from steno.text import words
+
+NO_TEXT = "has no text"
 
 
 @dataclass(frozen=True)
@@ -17,15 +26,118 @@ class LeftOut:
     reason: str
 
 
-def evaluate_manifest(recognizer: Recognizer, manifest: Manifest) -> tuple[Scores, list[LeftOut]]:
-    """Score every utterance that can be decoded and has text; say which were left out."""
-    left_out = [LeftOut(u.id, "has no text") for u in manifest if not words(u.text or "")]
-    scored = []
-    with_text = (u for u in manifest if words(u.text or ""))
-    results = transcribe_files(recognizer, (u.audio for u in manifest if words(u.text or "")))
-    for utterance, result in zip(with_text, results, strict=True):
+@dataclass(frozen=True)
+class Measured:
+    """One utterance as it was scored; ``words`` as the decoder gave them, with times, or none."""
+
+    utterance: Utterance
+    scored: Scored
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a recogniser made of a manifest.
+
+    ``seconds`` is the wall time of reading and recognising, ``audio_seconds`` the audio that was scored.
+    """
+
+    model: str
+    data: Path
+    digest: str
+    normalization: Normalization
+    measured: tuple[Measured, ...]
+    left_out: tuple[LeftOut, ...]
+    seconds: float
+    audio_seconds: float
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Error rates of everything that was scored."""
+        return Scores(tuple(one.scored for one in self.measured))
+
+    @property
+    def speakers(self) -> list[str | None]:
+        """The speaker of each scored utterance."""
+        return [one.utterance.speaker for one in self.measured]
+
+    @property
+    def real_time_factor(self) -> float:
+        """Wall time by audio time: 0.1 is ten times as fast as speech; 0 where the manifest states no durations."""
+        return self.seconds / self.audio_seconds if self.audio_seconds else 0.0
+
+    def checked(self) -> "Evaluation":
+        """Itself, if anything was scored.
+
+        Raises:
+            ManifestError: no utterance has text, or none could be decoded.
+        """
+        if self.measured:
+            return self
+        if all(entry.reason == NO_TEXT for entry in self.left_out):
+            raise ManifestError(
+                f"{self.data}: no utterance has text, so there is nothing to compare with",
+                "Each line needs `text`, what is said in its recording. `steno transcribe` writes what a model hears.",
+            )
+        reasons = "\n  ".join(f"{entry.id}: {entry.reason}" for entry in self.left_out[:5])
+        raise ManifestError(f"{self.data}: no utterance could be evaluated", reasons)
+
+
+def evaluate(
+    recognizer: Recognizer,
+    manifest: Manifest,
+    *,
+    model: str = "",
+    normalization: Normalization | None = None,
+    watch: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Score every utterance that can be decoded and has text, and say which were left out.
+
+    Args:
+        recognizer: what is measured.
+        manifest: utterances with text.
+        model: what to call it.
+        normalization: applied to reference and hypothesis; ``steno`` for the model's alphabet if None.
+        watch: called after each utterance.
+    """
+    form = normalization or Normalization("steno", alphabet_of(recognizer))
+    utterances, left_out = _with_text(manifest, form)
+    measured, audio_seconds = [], 0.0
+    start = time.perf_counter()
+    results = transcribe_files(recognizer, (utterance.audio for utterance, _ in utterances))
+    for (utterance, reference), result in zip(utterances, results, strict=True):
+        watch()
         if result.transcript is None:
             left_out.append(LeftOut(utterance.id, result.error.message if result.error else "failed"))
+            continue
+        (scored,) = score([(utterance.id, reference, form.apply(result.transcript.text))]).utterances
+        heard: tuple[Word, ...] = getattr(result.transcript, "words", ())
+        measured.append(Measured(utterance, scored, heard))
+        audio_seconds += utterance.duration
+    seconds = time.perf_counter() - start
+    return Evaluation(
+        model, manifest.path, manifest.digest, form, tuple(measured), tuple(left_out), seconds, audio_seconds
+    )
+
+
+def evaluate_manifest(recognizer: Recognizer, manifest: Manifest) -> tuple[Scores, list[LeftOut]]:
+    """The scores of :func:`evaluate`, empty where nothing could be scored, and what was left out."""
+    found = evaluate(recognizer, manifest)
+    return found.scores, list(found.left_out)
+
+
+def alphabet_of(recognizer: Recognizer) -> str:
+    """The characters that the recogniser can write."""
+    return recognizer.config.tokenizer.alphabet
+
+
+def _with_text(manifest: Manifest, form: Normalization) -> tuple[list[tuple[Utterance, str]], list[LeftOut]]:
+    """Utterances with their references, and those that have none."""
+    found, left_out = [], []
+    for utterance in manifest:
+        if reference := form.apply(utterance.text or ""):
+            found.append((utterance, reference))
         else:
-            scored.append((utterance.id, utterance.text or "", result.transcript.text))
-    return score(scored), left_out
+            reason = f"{NO_TEXT} after normalisation" if words(utterance.text or "") else NO_TEXT
+            left_out.append(LeftOut(utterance.id, reason))
+    return found, left_out

@@ -150,4 +150,3 @@ def _in_runs(mask: npt.NDArray[np.bool_], least: int) -> int:
     edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
     lengths = edges[1::2] - edges[::2]
     return int(lengths[lengths >= least].sum())
-
