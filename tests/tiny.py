@@ -52,7 +52,10 @@ def corpus(folder: Path, name: str, count: int, seed: int) -> Path:
 
 
 def recipe(tones: Path, **changes: Any) -> dict[str, Any]:
-    """The smallest recipe; ``changes`` replace keys of its sections, ``training={"epochs": 3}``."""
+    """The smallest recipe; ``changes`` replace keys of its sections, ``training={"epochs": 3}``.
+
+    A model that names its architecture replaces the whole section: the sizes here are another family's.
+    """
     plain: dict[str, Any] = {
         "name": "tiny",
         "seed": 3,
@@ -85,7 +88,8 @@ def recipe(tones: Path, **changes: Any) -> dict[str, Any]:
         },
     }
     for section, values in changes.items():
-        plain[section] = {**plain.get(section, {}), **values} if isinstance(values, dict) else values
+        former = {} if section == "model" and "architecture" in values else plain.get(section, {})
+        plain[section] = {**former, **values} if isinstance(values, dict) else values
     return plain
 
 

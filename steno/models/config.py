@@ -118,6 +118,11 @@ class ConformerConfig(Strict):
     From the first to the last block of ``squeeze`` frames are twice as long, which saves half of their time (Kim et
     al., "Squeezeformer", NeurIPS 2022). ``intermediate`` names the blocks (from 1) after which a further CTC loss
     can be taken. ``checkpoint_gradients`` trades time for memory.
+
+    With ``chunk_frames`` attention is cut into chunks of so many output frames: a frame hears its own chunk and the
+    ``left_chunks`` before it, or all before it (Zhang et al., "Unified Streaming and Non-streaming Two-pass
+    End-to-end Model for Speech Recognition", 2020). With ``causal`` the depthwise convolutions see no later frame.
+    Only with both does the model need no more than its own chunk to come; :attr:`streamable` says so.
     """
 
     architecture: Literal["conformer"] = "conformer"
@@ -133,6 +138,9 @@ class ConformerConfig(Strict):
     squeeze: tuple[int, int] | None = None
     intermediate: tuple[int, ...] = ()
     checkpoint_gradients: bool = False
+    chunk_frames: int | None = Field(None, ge=1)
+    left_chunks: int | None = Field(None, ge=0)
+    causal: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -146,12 +154,35 @@ class ConformerConfig(Strict):
             )
         if any(not 1 <= layer < self.layers for layer in self.intermediate):
             raise ValueError(f"intermediate {list(self.intermediate)}: each is a block from 1 to {self.layers - 1}")
+        if self.left_chunks is not None and self.chunk_frames is None:
+            raise ValueError("left_chunks counts chunks, and chunk_frames is absent")
+        if self.squeeze and self.chunk_frames and self.chunk_frames % 2:
+            raise ValueError(f"chunk_frames {self.chunk_frames} is odd, and squeeze joins two frames to one")
         return self
 
     @property
     def subsampling(self) -> int:
         """Feature frames an output frame."""
         return prod(self.stem_strides)
+
+    @property
+    def streamable(self) -> bool:
+        """Whether no frame needs more than a bounded time to come. No streaming runtime takes this family yet."""
+        return self.chunk_frames is not None and self.causal
+
+    def lookahead_seconds(self, seconds_per_frame: float) -> float:
+        """How far the first frame of a chunk sees ahead, without the front-end's half window.
+
+        Args:
+            seconds_per_frame: distance of two feature frames.
+
+        Raises:
+            ValueError: there is no bound, because these sizes need the whole utterance.
+        """
+        if self.chunk_frames is None or not self.causal:
+            raise ValueError("without chunk_frames and causal, a conformer needs the whole utterance")
+        stem = sum(prod(self.stem_strides[:i]) for i in range(len(self.stem_strides)))
+        return (self.subsampling * (self.chunk_frames - 1) + stem) * seconds_per_frame
 
 
 def _architecture(value: Any) -> str:

@@ -3,7 +3,11 @@
 Source: Gulati et al., "Conformer: Convolution-augmented Transformer for Speech Recognition", Interspeech 2020.
 Positions are relative by rotation (Su et al., "RoFormer", 2021), and each block normalises by layer, so that neither
 padding nor other utterances of a batch change anything.
+
+With ``chunk_frames`` and ``causal`` no frame needs more than its own chunk; a runtime that streams it is still to come.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +16,20 @@ from torch.utils.checkpoint import checkpoint
 
 from steno.models.config import ConformerConfig
 from steno.models.layers import Dropout, inside_mask, strided
+
+
+class Place(NamedTuple):
+    """Where the frames of a batch lie.
+
+    Args:
+        inside_bt: which are no padding, (B, T).
+        heard: which each frame may attend to, (B, 1, 1, T) or (B, 1, T, T).
+        turns: cosines and sines of the angles by which queries and keys turn, (T, head size / 2) each.
+    """
+
+    inside_bt: Tensor
+    heard: Tensor
+    turns: tuple[Tensor, Tensor]
 
 
 class Conformer(nn.Module):
@@ -45,8 +63,8 @@ class Conformer(nn.Module):
         first, last = self.config.squeeze or (0, 0)
         for number, block in enumerate(self.blocks, start=1):
             if number == first:
-                whole_btd, x_btd = x_btd, _halved(x_btd, place[0])
-                place = self._place(strided(frames_b, 2), x_btd)
+                whole_btd, x_btd = x_btd, _halved(x_btd, place.inside_bt)
+                place = self._place(strided(frames_b, 2), x_btd, longer=2)
             x_btd = self._run(block, number, x_btd, place)
             if number == last:
                 x_btd = whole_btd + _doubled(x_btd, whole_btd)
@@ -56,17 +74,24 @@ class Conformer(nn.Module):
                 taps.append(self.classifier(self.norm(_doubled(x_btd, whole_btd) if inner else x_btd)))
         return self.classifier(self.norm(x_btd)), frames_b
 
-    def _place(self, frames_b: Tensor, x_btd: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Which frames are no padding, and how far each turns."""
-        time = x_btd.shape[1]
-        return inside_mask(frames_b, time), _rotations(time, self.config.size // self.config.heads, x_btd.device)
+    def _place(self, frames_b: Tensor, x_btd: Tensor, longer: int = 1) -> Place:
+        """Of frames that are so many times ``longer`` than the model's own."""
+        config, time = self.config, x_btd.shape[1]
+        inside_bt = inside_mask(frames_b, time)
+        heard = inside_bt[:, None, None, :]
+        if config.chunk_frames is not None:
+            heard = heard & _chunks(time, config.chunk_frames // longer, config.left_chunks, x_btd.device)
+            # Frames of padding must hear something, or their softmax is not a number.
+            position_t = torch.arange(time, device=x_btd.device)
+            heard = heard | (position_t[:, None] == position_t)
+        return Place(inside_bt, heard, _rotations(time, config.size // config.heads, x_btd.device))
 
-    def _run(self, block: nn.Module, number: int, x_btd: Tensor, place: tuple[Tensor, tuple[Tensor, Tensor]]) -> Tensor:
+    def _run(self, block: nn.Module, number: int, x_btd: Tensor, place: Place) -> Tensor:
         if self._skipped(number):
             return x_btd
         if self.training and self.config.checkpoint_gradients:
-            return checkpoint(block, x_btd, *place, use_reentrant=False)
-        out: Tensor = block(x_btd, *place)
+            return checkpoint(block, x_btd, place, use_reentrant=False)
+        out: Tensor = block(x_btd, place)
         return out
 
     def _skipped(self, number: int) -> bool:
@@ -111,10 +136,10 @@ class _Block(nn.Module):
         self.norm = nn.LayerNorm(config.size)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, x_btd: Tensor, inside_bt: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x_btd: Tensor, place: Place) -> Tensor:
         x_btd = x_btd + 0.5 * self.dropout(self.first(x_btd))
-        x_btd = x_btd + self.dropout(self.attention(x_btd, inside_bt, turns))
-        x_btd = x_btd + self.dropout(self.convolution(x_btd, inside_bt))
+        x_btd = x_btd + self.dropout(self.attention(x_btd, place))
+        x_btd = x_btd + self.dropout(self.convolution(x_btd, place.inside_bt))
         x_btd = x_btd + 0.5 * self.dropout(self.second(x_btd))
         normalised: Tensor = self.norm(x_btd)
         return normalised
@@ -141,15 +166,15 @@ class _Attention(nn.Module):
         self.queries_keys_values = nn.Linear(config.size, 3 * config.size)
         self.out = nn.Linear(config.size, config.size)
 
-    def forward(self, x_btd: Tensor, inside_bt: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x_btd: Tensor, place: Place) -> Tensor:
         batch, time, size = x_btd.shape
         qkv = self.queries_keys_values(self.norm(x_btd))
         query, key, value = qkv.view(batch, time, 3, self._heads, size // self._heads).permute(2, 0, 3, 1, 4)
         heard_bhtd = F.scaled_dot_product_attention(
-            _rotated(query, turns),
-            _rotated(key, turns),
+            _rotated(query, place.turns),
+            _rotated(key, place.turns),
             value,
-            attn_mask=inside_bt[:, None, None, :],
+            attn_mask=place.heard,
         )
         out: Tensor = self.out(heard_bhtd.transpose(1, 2).reshape(batch, time, size))
         return out
@@ -163,13 +188,16 @@ class _Convolution(nn.Module):
         size = config.size
         self.norm = nn.LayerNorm(size)
         self.gated = nn.Linear(size, 2 * size)
-        self.depthwise = nn.Conv1d(size, size, config.kernel, padding="same", groups=size)
+        # A causal one sees its own frame and those before it: as many as the kernel has to the left.
+        self._before = config.kernel - 1 if config.causal else 0
+        self.depthwise = nn.Conv1d(size, size, config.kernel, padding=0 if config.causal else "same", groups=size)
         self.depth_norm = nn.LayerNorm(size)
         self.out = nn.Linear(size, size)
 
     def forward(self, x_btd: Tensor, inside_bt: Tensor) -> Tensor:
         x_btd = F.glu(self.gated(self.norm(x_btd)), dim=-1) * inside_bt[..., None]
-        x_btd = self.depthwise(x_btd.transpose(1, 2)).transpose(1, 2)
+        x_bdt = x_btd.transpose(1, 2)
+        x_btd = self.depthwise(F.pad(x_bdt, (self._before, 0)) if self._before else x_bdt).transpose(1, 2)
         out: Tensor = self.out(F.silu(self.depth_norm(x_btd)))
         return out
 
@@ -186,6 +214,14 @@ def _halved(x_btd: Tensor, inside_bt: Tensor) -> Tensor:
 def _doubled(x_btd: Tensor, like_btd: Tensor) -> Tensor:
     """Each frame twice, as many as ``like_btd`` has."""
     return x_btd[:, :, None].expand(-1, -1, 2, -1).flatten(1, 2)[:, : like_btd.shape[1]]
+
+
+def _chunks(time: int, chunk: int, left: int | None, device: torch.device) -> Tensor:
+    """Whether a frame (row) hears another one (column): of its own chunk, or of the ``left`` before it."""
+    chunk_t = torch.div(torch.arange(time, device=device), chunk, rounding_mode="floor")
+    back_tt = chunk_t[:, None] - chunk_t
+    heard_tt = back_tt >= 0
+    return heard_tt if left is None else heard_tt & (back_tt <= left)
 
 
 def _rotations(time: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -178,7 +178,12 @@ def _fabric(recipe: Recipe) -> Fabric:
         devices=local,
         num_nodes=max(1, world // local),
         # A process with a bad utterance runs the model once more: no buffers may be exchanged when it does.
-        strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
+        # Where a step may skip a block, other processes must not wait for that block's gradient.
+        strategy=DDPStrategy(
+            broadcast_buffers=False, find_unused_parameters=getattr(recipe.model, "layer_drop", 0.0) > 0
+        )
+        if world > 1
+        else "auto",
         plugins=_Bf16("bf16-mixed", accelerator) if bf16[recipe.training.precision] else None,
     )
     fabric.launch()

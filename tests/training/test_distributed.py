@@ -74,3 +74,13 @@ def test_many_bad_utterances_stop_both_processes(tones: Path, tmp_path: Path) ->
     assert done.returncode != 0
     assert "could not be used in this epoch" in done.stderr
     assert "exitcode  : 2" in done.stderr
+
+
+def test_blocks_that_one_process_skips_stop_no_other(tones: Path, tmp_path: Path) -> None:
+    model = {"architecture": "conformer", "size": 16, "layers": 3, "heads": 2, "kernel": 3, "stem_channels": 4}
+    recipe = tiny.write_recipe(
+        tmp_path / "r.yaml", tones, model={**model, "layer_drop": 0.9}, data={"limit": 8}, training={"epochs": 1}
+    )
+    done = torchrun(recipe, tmp_path / "run", tmp_path / "losses")
+    assert done.returncode == 0, done.stderr
+    assert all(loss > 0 for loss in read(tmp_path / "losses"))
