@@ -4,6 +4,7 @@ Decoding is libsndfile's (WAV, FLAC, OGG/Vorbis, OGG/Opus, MP3), resampling is s
 """
 
 import io
+from collections.abc import Iterator
 from os import PathLike, fspath
 from pathlib import Path
 from stat import S_ISDIR
@@ -56,6 +57,38 @@ def load(source: Source, sample_rate: int = SAMPLE_RATE) -> Samples:
     if not len(resampled):
         raise AudioError(f"{name}: the recording is shorter than one sample at {sample_rate} Hz", _REMOVE)
     return resampled
+
+
+def blocks(source: Source, sample_rate: int = SAMPLE_RATE, seconds: float = 30.0) -> Iterator[Samples]:
+    """Decode a recording of any length bit by bit: blocks of about so many seconds, mixed and resampled.
+
+    Raises:
+        AudioError: as :func:`load`, when the place in question is reached.
+    """
+    name = describe(source)
+    given = 0
+    try:
+        with soundfile.SoundFile(_openable(source)) as file:
+            stream = None
+            if file.samplerate != sample_rate:
+                stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
+            size = max(1, int(seconds * file.samplerate))
+            while True:
+                frames = file.read(size, dtype="float32", always_2d=True)
+                last = len(frames) < size
+                mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
+                if not np.isfinite(mono).all():
+                    raise AudioError(f"{name}: the recording holds samples that are not numbers", "Export it again.")
+                block = np.ascontiguousarray(mono) if stream is None else stream.resample_chunk(mono, last=last)
+                given += len(block)
+                if len(block):
+                    yield block
+                if last:
+                    break
+    except (soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
+        raise _unreadable(source, name, error) from error
+    if not given:
+        raise AudioError(f"{name}: the recording holds no samples", _REMOVE)
 
 
 def resample(samples: Samples, from_rate: float, to_rate: float) -> Samples:

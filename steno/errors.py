@@ -46,6 +46,10 @@ class TrackingError(StenoError):
     """The tracking server or the registry refused, or is not there."""
 
 
+class LanguageModelError(StenoError):
+    """A language model, or the text for one, that cannot be used."""
+
+
 class MissingExtraError(StenoError):
     """A command needs an optional part that is not installed."""
 
@@ -54,3 +58,7 @@ class MissingExtraError(StenoError):
             f"this needs {package}, which is not installed",
             f"install it with: pip install 'steno[{extra}]'",
         )
+
+
+class DecodingError(StenoError):
+    """Options of decoding that do not go together, or that the model cannot honour."""

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "features": BASE,
     "models": BASE | {"features"},
     "data": BASE | {"levels"},
-    "decoding": BASE,
+    "decoding": BASE | {"lm"},
     "runtime": BASE | {"decoding"},
     "evaluation": BASE | {"data.manifest", "decoding", "levels", "runtime"},
     "tracking": BASE | {"data.manifest", "runtime", "evaluation"},

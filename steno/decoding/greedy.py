@@ -6,10 +6,20 @@ Source: Graves et al., "Connectionist Temporal Classification", ICML 2006, best 
 import numpy as np
 import numpy.typing as npt
 
+from steno.decoding.path import Emission, Hypothesis
 from steno.text import BLANK
 
 
-def greedy_labels(emission_tv: npt.NDArray[np.float32]) -> list[int]:
+class GreedyDecoder:
+    """The best path. It has one reading of an utterance, and no use for a language model."""
+
+    def decode(self, emission_tv: Emission) -> list[Hypothesis]:
+        """The best path of an emission (T, V); its score is its log-probability."""
+        path_t = emission_tv.argmax(axis=1)
+        return [Hypothesis(path_t, float(emission_tv.max(axis=1).sum()))]
+
+
+def greedy_labels(emission_tv: Emission) -> list[int]:
     """Labels of an emission (T, V) of log-probabilities, without blanks."""
     return collapse(emission_tv.argmax(axis=1))
 

@@ -1,5 +1,7 @@
 """The runtime: a recogniser over a model folder. Needs neither torch nor mlflow."""
 
-from steno.runtime.recognizer import Recognizer, Transcript
+from steno.decoding.build import DecodingOptions
+from steno.decoding.transcript import Transcript
+from steno.runtime.recognizer import Recognizer
 
-__all__ = ["Recognizer", "Transcript"]
+__all__ = ["DecodingOptions", "Recognizer", "Transcript"]

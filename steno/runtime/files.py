@@ -1,54 +1,125 @@
 """Transcribing many files: batched, in order, and no bad file costs the others."""
 
 import glob
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from stat import S_ISDIR
 
+import numpy as np
+
 from steno import audio
 from steno.audio import Samples, Source
+from steno.decoding.transcript import Transcript
 from steno.errors import AudioError, StenoError
-from steno.runtime.recognizer import Recognizer, Transcript
+from steno.runtime.recognizer import Recognizer
+from steno.runtime.vad import segments
+
+LONGEST_SECONDS = 35.0
+"""A recording that lasts longer is cut at its silences."""
+
+GROUP_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """The transcript of one file, or why there is none."""
+    """The transcript of one file, or why there is none, and its duration in seconds."""
 
     source: Source
     transcript: Transcript | None
     error: AudioError | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class _File:
+    """A file on its way: its transcripts so far, and how many of its pieces are still to come."""
+
+    source: Source
+    seconds: float = 0.0
+    read: bool = False
+    waiting: int = 0
+    error: AudioError | None = None
+    parts: list[Transcript] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        return self.read and not self.waiting
+
+    def result(self) -> FileResult:
+        transcript = None if self.error else joined(self.parts)
+        return FileResult(self.source, transcript, self.error, self.seconds)
 
 
 def transcribe_files(
-    recognizer: Recognizer, sources: Iterable[Source], group_seconds: float = 240.0
+    recognizer: Recognizer, sources: Iterable[Source], group_seconds: float = GROUP_SECONDS
 ) -> Iterator[FileResult]:
-    """Results in the order of the sources, as soon as each group of about ``group_seconds`` of audio is done."""
-    group: list[tuple[Source, Samples | AudioError]] = []
-    samples = 0
+    """Results in the order of the sources, as soon as each group of about ``group_seconds`` of audio is done.
+
+    A recording of more than :data:`LONGEST_SECONDS` is cut at its silences; no more of it than a group is in memory.
+    """
+    files: deque[_File] = deque()
+    group: list[tuple[_File, float, Samples]] = []
+    waiting = 0.0
     for source in sources:
+        file = _File(source)
+        files.append(file)
         try:
-            recording = audio.load(source, recognizer.sample_rate)
+            for start, samples in _pieces(recognizer.sample_rate, file):
+                group.append((file, start, samples))
+                file.waiting += 1
+                waiting += len(samples) / recognizer.sample_rate
+                if waiting >= group_seconds:
+                    _transcribe(recognizer, group)
+                    group, waiting = [], 0.0
         except AudioError as error:
-            group.append((source, error))
-            continue
-        group.append((source, recording))
-        samples += len(recording)
-        if samples >= group_seconds * recognizer.sample_rate:
-            yield from _transcribe_group(recognizer, group)
-            group, samples = [], 0
-    yield from _transcribe_group(recognizer, group)
+            file.error = error
+        file.read = True
+        while files and files[0].done:
+            yield files.popleft().result()
+    _transcribe(recognizer, group)
+    for file in files:
+        yield file.result()
 
 
-def _transcribe_group(recognizer: Recognizer, group: list[tuple[Source, Samples | AudioError]]) -> Iterator[FileResult]:
-    readable = [loaded for _, loaded in group if not isinstance(loaded, AudioError)]
-    transcripts = iter(recognizer.transcribe(readable))
-    for source, loaded in group:
-        if isinstance(loaded, AudioError):
-            yield FileResult(source, None, loaded)
-        else:
-            yield FileResult(source, next(transcripts))
+def _pieces(rate: int, file: _File) -> Iterator[tuple[float, Samples]]:
+    """Pieces of a recording, with the second at which each starts; a short one is one piece."""
+    coming = _counted(audio.blocks(file.source, rate, LONGEST_SECONDS), rate, file)
+    first = next(coming, np.zeros(0, dtype=np.float32))
+    second = next(coming, None)
+    if second is None or len(first) + len(second) <= LONGEST_SECONDS * rate:
+        rest = [first, *([] if second is None else [second]), *coming]
+        yield 0.0, np.concatenate(rest)
+        return
+    for start, samples in segments(chain([first, second], coming), rate):
+        yield start / rate, samples
+
+
+def _counted(blocks: Iterator[Samples], rate: int, file: _File) -> Iterator[Samples]:
+    for block in blocks:
+        file.seconds += len(block) / rate
+        yield block
+
+
+def _transcribe(recognizer: Recognizer, group: Sequence[tuple[_File, float, Samples]]) -> None:
+    emissions = recognizer.emissions([samples for _, _, samples in group])
+    for (file, start, _), emission_tv in zip(group, emissions, strict=True):
+        file.parts.append(recognizer.decode(emission_tv, offset=start))
+        file.waiting -= 1
+
+
+def joined(parts: Sequence[Transcript]) -> Transcript:
+    """One transcript of a recording's parts; other readings are of single parts only."""
+    if len(parts) == 1:
+        return parts[0]
+    return Transcript(
+        " ".join(part.text for part in parts if part.text),
+        tuple(word for part in parts for word in part.words),
+        (),
+        sum(part.score for part in parts),
+    )
 
 
 def expand(arguments: Sequence[str]) -> list[str]:

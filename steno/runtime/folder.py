@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field
 
 from steno.config import Strict, read_yaml, validate
+from steno.decoding.config import DecodingConfig
 from steno.errors import ModelError
 from steno.features.config import FeatureConfig
 from steno.models.config import ModelConfig
@@ -30,6 +31,7 @@ class FolderConfig(Strict):
     features: FeatureConfig
     tokenizer: TokenizerConfig
     model: ModelConfig
+    decoding: DecodingConfig = DecodingConfig()
     provenance: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
 

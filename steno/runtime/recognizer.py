@@ -1,28 +1,23 @@
 """A recogniser over a model folder, on ONNX Runtime."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
 from steno.audio import Samples
-from steno.decoding.greedy import greedy_labels
-from steno.errors import ModelError
+from steno.decoding.build import Decoder, DecodingOptions, build_decoder, settle
+from steno.decoding.incremental import IncrementalDecoder, IncrementalGreedy
+from steno.decoding.path import Emission
+from steno.decoding.transcript import Transcript
+from steno.decoding.words import transcript
+from steno.errors import DecodingError, ModelError
 from steno.runtime.folder import ONNX, read_config, verified
-
-Emission = npt.NDArray[np.float32]
-"""Log-probabilities (T, V) of one utterance."""
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """What was heard."""
-
-    text: str
+from steno.runtime.streaming import EndpointConfig, StreamingSession, WindowConfig
+from steno.runtime.streaming.streamer import Streamer
 
 
 class Recognizer:
@@ -31,39 +26,106 @@ class Recognizer:
     Args:
         folder: a model folder.
         threads: threads of one inference; None takes ONNX Runtime's default, one a core.
+        decoding: what is to be done otherwise than the folder says; None leaves it as it is.
 
     Raises:
         ModelError: the folder is not a valid model folder, or a file of it was changed.
+        DecodingError: the options do not go together.
+        LanguageModelError: the language model cannot be read, or does not fit the alphabet.
     """
 
-    def __init__(self, folder: str | PathLike[str], threads: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | PathLike[str],
+        threads: int | None = None,
+        decoding: DecodingOptions | None = None,
+    ) -> None:
         folder = Path(folder)
+        options = decoding or DecodingOptions()
         self.config = read_config(folder)
         self.tokenizer = self.config.tokenizer.build()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        path = verified(folder, self.config, ONNX)
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own, unrelated types for each kind of damage
-            raise ModelError(f"{path}: ONNX Runtime cannot load it ({error})") from error
+        self.decoding = settle(self.config.decoding, options)
+        self._nbest = options.nbest
+        self._decoder = self._build_decoder(folder, options)
+        self._folder, self._threads = folder, threads
+        self._session = self._load(verified(folder, self.config, ONNX))
 
     @property
     def sample_rate(self) -> int:
         """Samples per second (Hz) that the recogniser takes."""
         return self.config.features.sample_rate
 
+    def stream(
+        self,
+        sample_rate: float | None = None,
+        *,
+        endpointing: EndpointConfig | None = EndpointConfig(),
+        window: WindowConfig | None = None,
+    ) -> StreamingSession:
+        """A session that listens to a stream of samples.
+
+        A model with ``stream.onnx`` carries its state on; any other is streamed by overlapping windows.
+
+        Args:
+            sample_rate: of the samples to come, in Hz, where a call does not say it; None is :attr:`sample_rate`.
+            endpointing: when an utterance is over; None takes the whole stream for one, as long as it may be.
+            window: sizes of the windows; None is a good choice.
+
+        Raises:
+            DecodingError: this decoder cannot go on as frames arrive.
+            ModelError: ``stream.onnx`` cannot be used, or a window was given to a model that needs none.
+            StenoError: the voice detector does not know the model's rate.
+        """
+        return self._streamer.session(self._incremental(), sample_rate, endpointing, window)
+
     def transcribe(self, audios: Sequence[Samples], batch_seconds: float = 120.0) -> list[Transcript]:
         """Texts of recordings (N,) at :attr:`sample_rate`, in their order.
 
         Recordings of like length share a batch of at most ``batch_seconds`` of padded audio, or one recording.
         """
-        return [
-            Transcript(self.tokenizer.decode(greedy_labels(emission)))
-            for emission in self.emissions(audios, batch_seconds)
-        ]
+        return [self.decode(emission_tv) for emission_tv in self.emissions(audios, batch_seconds)]
+
+    def decode(self, emission_tv: Emission, offset: float = 0.0) -> Transcript:
+        """What an emission (T, V) says, with times that count from ``offset`` seconds."""
+        return transcript(
+            self._decoder.decode(emission_tv),
+            emission_tv,
+            self.tokenizer.tokens,
+            self.config.seconds_per_frame,
+            self.decoding.calibration.get(self.decoding.method),
+            offset,
+            self._nbest,
+        )
+
+    @cached_property
+    def _streamer(self) -> Streamer:
+        return Streamer(self._folder, self.config, self._session, self._load)
+
+    def _incremental(self) -> IncrementalDecoder:
+        if self.decoding.method != "greedy":
+            raise DecodingError("beam search does not stream", "Choose greedy decoding: --decoder greedy.")
+        calibration = self.decoding.calibration.get("greedy")
+        return IncrementalGreedy(self.tokenizer.tokens, self.config.seconds_per_frame, calibration)
+
+    def _load(self, path: Path) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
+        try:
+            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises its own, unrelated types for each kind of damage
+            raise ModelError(f"{path}: ONNX Runtime cannot load it ({error})") from error
+
+    def _build_decoder(self, folder: Path, options: DecodingOptions) -> Decoder:
+        name = self.decoding.lm
+        if name is None:
+            file = None
+        elif options.lm is None:
+            file = verified(folder, self.config, name)
+        else:
+            file = Path(name)
+        return build_decoder(self.tokenizer, self.decoding, file, options.hotwords, options.nbest)
 
     def emissions(self, audios: Sequence[Samples], batch_seconds: float = 120.0) -> list[Emission]:
         """Log-probabilities (T, V) of recordings (N,), in their order."""

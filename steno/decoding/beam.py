@@ -1,0 +1,228 @@
+"""Beam search over CTC emissions, with an n-gram language model and hotwords, by flashlight-text.
+
+Source: Collobert et al., "Wav2Letter", 2016, and Hannun et al., "First-Pass Large Vocabulary Continuous Speech
+Recognition using Bi-Directional Recurrent DNNs", 2014.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path as File
+
+import numpy as np
+from flashlight.lib.text import decoder as fl
+from flashlight.lib.text.decoder import kenlm
+from flashlight.lib.text.dictionary import Dictionary
+
+from steno.decoding.config import DecodingConfig
+from steno.decoding.hotwords import Hotword, Node, PhraseGraph
+from steno.decoding.path import WORD_MARK, Emission, Hypothesis, Path
+from steno.errors import DecodingError
+from steno.lm import LanguageModelFile, open_lm
+from steno.text import BLANK, CharTokenizer
+
+_LN10 = math.log(10)
+_NEVER = -1e4
+"""Log-probability of what cannot be, finite because flashlight adds and compares it."""
+
+
+class BeamDecoder:
+    """Best readings by beam search.
+
+    Args:
+        tokenizer: labels of the emissions.
+        config: widths and weights.
+        lm: an n-gram language model of words, which then are the vocabulary, or of characters; None for none.
+        hotwords: phrases to prefer.
+        nbest: most readings that are given.
+
+    Raises:
+        LanguageModelError: the language model cannot be read, or does not fit the alphabet.
+    """
+
+    def __init__(
+        self,
+        tokenizer: CharTokenizer,
+        config: DecodingConfig,
+        lm: File | None = None,
+        hotwords: Sequence[Hotword] = (),
+        nbest: int = 1,
+    ) -> None:
+        self._nbest = nbest
+        tokens = tokenizer.tokens
+        self._space = tokens.index(" ") if " " in tokens else BLANK
+        model = open_lm(lm) if lm is not None else None
+        if model is not None and model.units == "words":
+            self._close = self._space != BLANK
+            self._decoder = _lexicon_decoder(tokenizer, config, model, hotwords, self._space)
+        else:
+            self._close = False
+            self._decoder = _free_decoder(tokenizer, config, model, hotwords, self._space)
+
+    def decode(self, emission_tv: Emission) -> list[Hypothesis]:
+        """Readings of an emission (T, V) with different paths, best first."""
+        frames = len(emission_tv)
+        if not frames:
+            return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
+        emission_tv = self._closed(emission_tv)
+        results = self._decoder.decode(emission_tv.ctypes.data, *emission_tv.shape)
+        return [Hypothesis(_path(result, frames), result.score) for result in results[: max(1, 8 * self._nbest)]]
+
+    # ---- a stream --------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Forget what was heard: a new utterance begins."""
+        self._frames = 0
+        self._decoder.decode_begin()
+
+    def push(self, emission_tv: Emission) -> None:
+        """Go on with more frames (T, V)."""
+        if len(emission_tv):
+            emission_tv = np.ascontiguousarray(emission_tv, dtype=np.float32)
+            self._decoder.decode_step(emission_tv.ctypes.data, *emission_tv.shape)
+            self._frames += len(emission_tv)
+
+    def best(self) -> Hypothesis:
+        """The best reading of the frames so far."""
+        if not self._frames:
+            return Hypothesis(np.zeros(0, dtype=np.int64), 0.0)
+        result = self._decoder.get_best_hypothesis(0)
+        return Hypothesis(_path(result, self._frames), result.score)
+
+    def end(self, labels: int) -> list[Hypothesis]:
+        """The utterance is over: its readings, best first. ``labels`` is V."""
+        if not self._frames:
+            return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
+        if self._close:
+            last_tv = self._closed(np.zeros((0, labels), dtype=np.float32))
+            self._decoder.decode_step(last_tv.ctypes.data, *last_tv.shape)
+        self._decoder.decode_end()
+        results = self._decoder.get_all_final_hypothesis()
+        return [Hypothesis(_path(result, self._frames), result.score) for result in results[: max(1, 8 * self._nbest)]]
+
+    def _closed(self, emission_tv: Emission) -> Emission:
+        """The emission with a last frame of space, where words are spelled with the space that ends them."""
+        if not self._close:
+            return np.ascontiguousarray(emission_tv, dtype=np.float32)
+        last_v = np.full((1, emission_tv.shape[1]), _NEVER, dtype=np.float32)
+        last_v[0, [BLANK, self._space]] = 0.0
+        return np.concatenate([emission_tv.astype(np.float32, copy=False), last_v])
+
+
+def _path(result: "fl.DecodeResult", frames: int) -> Path:
+    """Labels (T,): flashlight puts a silence before the first frame."""
+    return np.asarray(result.tokens[1 : frames + 1], dtype=np.int64)
+
+
+def _lexicon_decoder(
+    tokenizer: CharTokenizer,
+    config: DecodingConfig,
+    model: LanguageModelFile,
+    hotwords: Sequence[Hotword],
+    space: int,
+) -> "fl.LexiconDecoder":
+    model.check_fits("".join(tokenizer.tokens[1:]))
+    known = [word for word in model.words() if not tokenizer.unknown(word)]
+    extra = {word for hotword in hotwords for word in hotword.phrase.split()} - set(known)
+    vocabulary = known + sorted(extra)
+    dictionary = Dictionary(vocabulary)
+    index = {word: number for number, word in enumerate(vocabulary)}
+    lm: fl.LM = kenlm.KenLM(str(model.path), dictionary)
+    weight = config.lm_weight * _LN10
+    phrases = [([index[w] for w in h.phrase.split()], h.boost * len(h.phrase.split())) for h in hotwords]
+    graph = PhraseGraph(phrases)
+    if phrases:
+        lm = _Boosted(lm, graph, max(weight, 1e-6))
+    trie = fl.Trie(len(tokenizer), space)
+    start = lm.start(False)
+    ending = [space] if space != BLANK else []
+    for number, word in enumerate(vocabulary):
+        _, score = lm.score(start, number)
+        trie.insert([*tokenizer.encode(word), *ending], number, score)
+    trie.smear(fl.SmearingMode.MAX)
+    options = fl.LexiconDecoderOptions(
+        beam_size=config.beam,
+        beam_size_token=min(config.beam_tokens, len(tokenizer)),
+        beam_threshold=config.beam_threshold,
+        lm_weight=max(weight, 1e-6) if phrases else weight,
+        word_score=config.word_score,
+        unk_score=-math.inf,
+        sil_score=0.0,
+        log_add=True,
+        criterion_type=fl.CriterionType.CTC,
+    )
+    decoder = fl.LexiconDecoder(options, trie, lm, space, BLANK, len(vocabulary), [], False)
+    return decoder
+
+
+def _free_decoder(
+    tokenizer: CharTokenizer,
+    config: DecodingConfig,
+    model: LanguageModelFile | None,
+    hotwords: Sequence[Hotword],
+    space: int,
+) -> "fl.LexiconFreeDecoder":
+    lm: fl.LM = fl.ZeroLM()
+    weight = 1.0
+    if model is not None:
+        model.check_fits("".join(tokenizer.tokens[1:]))
+        if any(len(token) > 1 for token in tokenizer.tokens[1:]):
+            raise DecodingError(
+                f"{model.path}: a language model of characters, and this model writes word pieces",
+                "Build one of words: steno lm build TEXT -o words.bin",
+            )
+        lm = kenlm.KenLM(str(model.path), Dictionary(["|" if token == " " else token for token in tokenizer.tokens]))
+        weight = max(config.lm_weight * _LN10, 1e-6)
+    if hotwords:
+        lm = _Boosted(lm, _token_graph(tokenizer, hotwords), weight)
+    options = fl.LexiconFreeDecoderOptions(
+        beam_size=config.beam,
+        beam_size_token=min(config.beam_tokens, len(tokenizer)),
+        beam_threshold=config.beam_threshold,
+        lm_weight=weight,
+        sil_score=config.word_score,
+        log_add=True,
+        criterion_type=fl.CriterionType.CTC,
+    )
+    return fl.LexiconFreeDecoder(options, lm, space, BLANK, [])
+
+
+def _token_graph(tokenizer: CharTokenizer, hotwords: Sequence[Hotword]) -> PhraseGraph:
+    tokens = tokenizer.tokens
+
+    def begins(before: int | None, symbol: int) -> bool:
+        return before is None or tokens[before] == " " or tokens[symbol].startswith(WORD_MARK)
+
+    def ends(symbol: int) -> bool:
+        return tokens[symbol] == " " or tokens[symbol].startswith(WORD_MARK)
+
+    return PhraseGraph(((tokenizer.encode(h.phrase), h.boost * len(h.phrase.split())) for h in hotwords), begins, ends)
+
+
+class _Boosted(fl.LM):
+    """A language model with the gains of phrases added to its scores."""
+
+    def __init__(self, lm: "fl.LM", graph: PhraseGraph, weight: float) -> None:
+        fl.LM.__init__(self)
+        self._lm, self._graph, self._weight = lm, graph, weight
+        self._states: dict[fl.LMState, tuple[fl.LMState, Node, int | None, float]] = {}
+
+    def start(self, start_with_nothing: bool) -> "fl.LMState":
+        self._states.clear()
+        state = fl.LMState()
+        self._states[state] = (self._lm.start(start_with_nothing), self._graph.root, None, 0.0)
+        return state
+
+    def score(self, state: "fl.LMState", symbol: int) -> "tuple[fl.LMState, float]":
+        following = state.child(symbol)
+        known = self._states.get(following)
+        if known is None:
+            inner, node, before, _ = self._states[state]
+            inner, score = self._lm.score(inner, symbol)
+            node, gain = self._graph.step(node, before, symbol)
+            known = self._states[following] = (inner, node, symbol, score + gain / self._weight)
+        return following, known[3]
+
+    def finish(self, state: "fl.LMState") -> "tuple[fl.LMState, float]":
+        inner, node, _, _ = self._states[state]
+        _, score = self._lm.finish(inner)
+        return state, score + self._graph.finish(node) / self._weight

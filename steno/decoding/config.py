@@ -1,0 +1,44 @@
+"""Settings of decoding, as a model folder keeps them. Needs no numpy."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from steno.config import Strict
+
+
+class CalibrationConfig(Strict):
+    """What turns a raw word score p into the chance that the word is right: σ(slope · ln(p / (1 − p)) + offset).
+
+    Source: Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+    """
+
+    slope: float = Field(1.0, ge=0)
+    offset: float = 0.0
+
+
+class DecodingConfig(Strict):
+    """How emissions become text.
+
+    The score of a reading is ln p(acoustics) + ``lm_weight`` · ln p(LM) + ``word_score`` · words. ``lm`` is a file: of
+    the model folder, where the folder's configuration names it. A language model of words limits the words to
+    its vocabulary; one of characters does not. Without one, ``beam`` sums over the alignments of each reading.
+
+    ``beam`` readings are kept after each frame, those at most ``beam_threshold`` behind the best; each is continued
+    by the ``beam_tokens`` best tokens of the frame.
+    """
+
+    method: Literal["greedy", "beam"] = "greedy"
+    beam: int = Field(50, ge=1)
+    beam_tokens: int = Field(16, ge=1)
+    beam_threshold: float = Field(20.0, gt=0)
+    lm: str | None = None
+    lm_weight: float = Field(0.5, ge=0)
+    word_score: float = 0.0
+    calibration: dict[Literal["greedy", "beam"], CalibrationConfig] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.method == "greedy" and self.lm is not None:
+            raise ValueError("greedy decoding cannot use a language model; method: beam can")
+        return self
