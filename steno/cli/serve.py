@@ -1,0 +1,94 @@
+"""`steno serve`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    model: Annotated[
+        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Model name that clients may ask for; repeatable. The model's own by default."),
+    ] = None,
+    language: Annotated[str, typer.Option(help="What the model speaks, ISO 639-1.")] = "en",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes for files, and as many for streams; one a core by default.")
+    ] = None,
+    max_queue: Annotated[int, typer.Option(min=1, help="Requests inside at one time; more are told 429.")] = 64,
+    max_streams: Annotated[int, typer.Option(min=0, help="Live streams at one time; more are told 429.")] = 64,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Longest audio of one file, in seconds.")] = 600,
+    max_bytes: Annotated[int, typer.Option(min=1024, help="Greatest upload, in bytes.")] = 25 * 1024 * 1024,
+    max_batch: Annotated[int, typer.Option(min=1, help="Files that one worker takes together.")] = 8,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for a request, upload and waiting included.")] = 120,
+    idle_seconds: Annotated[float, typer.Option(min=1, help="Seconds without audio that end a stream.")] = 30,
+    drain_seconds: Annotated[float, typer.Option(min=0, help="Seconds to finish what is inside on SIGTERM.")] = 30,
+    api_keys: Annotated[
+        Path | None, typer.Option(help="File of API keys, one a line. Default: $STENO_API_KEYS, or no keys.")
+    ] = None,
+    cors: Annotated[
+        list[str] | None, typer.Option(help="Origin whose pages may call the API, https://example.org; repeatable.")
+    ] = None,
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name that may stand in the Host header, or *.example.org; repeatable. IPs always may."),
+    ] = None,
+    log_transcripts: Annotated[
+        bool, typer.Option("--log-transcripts", help="Write what was heard to the log.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Swap the model when its alias moves.")] = False,
+    uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
+) -> None:
+    """Serve a model: OpenAI's transcription API, live streams over WebSocket, and a page with a microphone."""
+    import os
+    from urllib.parse import urlsplit
+
+    from steno.errors import ModelError, StenoError
+    from steno.runtime.folder import read_config
+    from steno.serving.config import ServeConfig
+    from steno.serving.keys import read_keys
+    from steno.serving.server import serve as run
+    from steno.tracking.registry import resolve
+
+    if watch and not model.startswith("models:"):
+        raise ModelError(f"{model}: --watch follows a reference", "Give models:/NAME@alias, or leave --watch out.")
+    for origin in cors or ():
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise StenoError(
+                f"{origin}: not an origin", "An origin is https://HOST or https://HOST:PORT, no slash after."
+            )
+    keys = read_keys(api_keys)
+    folder = resolve(model, uri)
+    config = ServeConfig(
+        names=tuple(name or (read_config(folder).name,)),
+        language=language,
+        workers=workers or os.cpu_count() or 1,
+        max_queue=max_queue,
+        max_streams=max_streams,
+        max_seconds=max_seconds,
+        max_bytes=max_bytes,
+        max_batch=max_batch,
+        timeout=timeout,
+        idle_seconds=idle_seconds,
+        drain_seconds=drain_seconds,
+        cors=tuple(cors or ()),
+        allowed_hosts=tuple(allowed_hosts or ()),
+        log_transcripts=log_transcripts,
+    )
+    if not keys and host not in ("127.0.0.1", "localhost", "::1"):
+        typer.echo(f"warning: without --api-keys, whoever reaches {host} may use this server", err=True)
+    run(
+        lambda: resolve(model, uri) if watch else folder,
+        watch,
+        host,
+        port,
+        config,
+        keys,
+        lambda address: typer.echo(f"serving {', '.join(config.names)} at {address}  (stop with Ctrl-C)"),
+    )

@@ -1,0 +1,29 @@
+"""Settings of the server."""
+
+from pydantic import Field
+
+from steno.config import Strict
+
+
+class ServeConfig(Strict):
+    """What ``steno serve`` is told. Sizes are bytes, times are seconds.
+
+    ``max_queue`` counts the requests that are inside at one time: uploading, waiting, or being transcribed.
+    ``max_seconds`` bounds the audio of one file, ``timeout`` a request from its first byte to its answer.
+    ``names`` are the model names that clients may ask for, ``language`` what the model speaks (ISO 639-1).
+    """
+
+    names: tuple[str, ...] = Field(min_length=1)
+    language: str = Field("en", pattern=r"^[a-z]{2,3}$")
+    workers: int = Field(2, ge=1, le=256)
+    max_queue: int = Field(64, ge=1)
+    max_streams: int = Field(64, ge=0)
+    max_seconds: float = Field(600, gt=0)
+    max_bytes: int = Field(25 * 1024 * 1024, ge=1024)
+    max_batch: int = Field(8, ge=1)
+    timeout: float = Field(120, gt=0)
+    idle_seconds: float = Field(30, gt=0)
+    drain_seconds: float = Field(30, ge=0)
+    cors: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    log_transcripts: bool = False

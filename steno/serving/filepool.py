@@ -1,0 +1,212 @@
+"""Files to worker processes: a queue, batches across requests, deadlines, and new workers for those that die."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, BinaryIO
+
+from steno.errors import ModelError
+from steno.serving.config import ServeConfig
+from steno.serving.logs import event
+from steno.serving.metrics import Metrics
+from steno.serving.problems import ApiError
+from steno.serving.process import Process
+
+BATCH_BYTES = 32 * 1024 * 1024
+"""Uploads that go to a worker in one batch, unless one alone is greater."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds between two attempts to start a worker that keeps dying."""
+
+_STATUS = {"invalid_audio": 400, "audio_too_long": 413, "internal_error": 500}
+
+
+@dataclass(eq=False)
+class Job:
+    """One upload that waits or is worked on. ``deadline`` and ``entered`` are on the monotonic clock."""
+
+    number: int
+    upload: BinaryIO
+    size: int
+    deadline: float
+    answer: asyncio.Future[dict[str, Any]]
+    entered: float = field(default_factory=monotonic)
+
+
+class WorkerDied(Exception):
+    """The worker is gone; its jobs have been told."""
+
+
+class FilePool:
+    """Workers over one model folder."""
+
+    def __init__(self, folder: Path, config: ServeConfig, threads: int, metrics: Metrics) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._start = lambda: Process.start("files", folder, threads, max_seconds=config.max_seconds)
+        self._queue: asyncio.Queue[Job | None] = asyncio.Queue()
+        self._numbers = itertools.count()
+        self._slots: list[asyncio.Task[None]] = []
+        self._idle = 0
+        self._seconds_a_job = 1.0
+
+    async def start(self) -> None:
+        """Start every worker and wait until all are ready.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        workers = await gather_or_stop([self._start() for _ in range(self._config.workers)])
+        self._slots = [asyncio.create_task(self._keep(worker)) for worker in workers]
+
+    async def close(self) -> None:
+        """Take no more, finish what waits, stop."""
+        for _ in self._slots:
+            self._queue.put_nowait(None)
+        await asyncio.gather(*self._slots)
+
+    async def abandon(self) -> None:
+        """Stop now; what waits is refused."""
+        for slot in self._slots:
+            slot.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+        while not self._queue.empty():
+            if job := self._queue.get_nowait():
+                _fail([job], ApiError(503, "The server is stopping.", "stopping", retry_after=5))
+
+    def submit(self, upload: BinaryIO, size: int, deadline: float) -> Job:
+        """Queue an upload. Cancel the job's answer to withdraw it."""
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        job = Job(next(self._numbers), upload, size, deadline, answer)
+        self._queue.put_nowait(job)
+        self._metrics.queue.inc()
+        return job
+
+    def wait_estimate(self) -> int:
+        """Seconds until a new job would start, from how long the last ones took: what Retry-After says."""
+        return max(1, min(60, round(self._queue.qsize() * self._seconds_a_job / self._config.workers)))
+
+    async def _keep(self, worker: Process) -> None:
+        """One place for a worker: serve, and start another when it dies, until the pool is closed."""
+        while True:
+            with self._metrics.workers.labels("files").track_inprogress():
+                try:
+                    while batch := await self._take():
+                        await self._work(worker, batch)
+                    await worker.stop(patience=5.0)
+                    return
+                except WorkerDied:
+                    await worker.stop()
+                except asyncio.CancelledError:
+                    await worker.stop()
+                    raise
+            event("worker died", logging.ERROR, kind="files", pid=worker.pid)
+            self._metrics.restarts.inc()
+            worker = await restarted(self._start)
+
+    async def _take(self) -> list[Job]:
+        """Jobs for one worker: what waits, shared with the other idle workers; empty when the pool is closed."""
+        self._idle += 1
+        try:
+            first = await self._next()
+        finally:
+            self._idle -= 1
+        if first is None:
+            return []
+        batch, size = [first], first.size
+        share = min(self._config.max_batch, -(-(self._queue.qsize() + 1) // (self._idle + 1)))
+        while len(batch) < share and size < BATCH_BYTES and not self._queue.empty():
+            job = await self._next()
+            if job is None:
+                self._queue.put_nowait(None)
+                break
+            batch.append(job)
+            size += job.size
+        return batch
+
+    async def _next(self) -> Job | None:
+        """The next job that somebody still waits for."""
+        while True:
+            job = await self._queue.get()
+            if job is None:
+                return None
+            self._metrics.queue.dec()
+            if job.answer.done():
+                continue
+            if job.deadline <= monotonic():
+                _fail([job], _too_late())
+                continue
+            self._metrics.queue_seconds.observe(monotonic() - job.entered)
+            return job
+
+    async def _work(self, worker: Process, batch: list[Job]) -> None:
+        started = monotonic()
+        running = {job.number: job for job in batch}
+        for job in batch:
+            job.upload.seek(0)
+            worker.send({"id": job.number}, job.upload.read())
+        try:
+            while running:
+                async with asyncio.timeout(min(job.deadline for job in running.values()) - monotonic()):
+                    frame = await worker.receive()
+                if frame is None:
+                    _fail(running.values(), ApiError(503, "The worker died.", "worker_died", retry_after=1))
+                    raise WorkerDied
+                head, _ = frame
+                if head["id"] in running:
+                    _answer(running.pop(head["id"]), head)
+        except TimeoutError:
+            _fail(running.values(), _too_late())
+            raise WorkerDied from None
+        except asyncio.CancelledError:
+            _fail(running.values(), ApiError(503, "The server is stopping.", "stopping", retry_after=5))
+            raise
+        self._seconds_a_job += 0.2 * ((monotonic() - started) / len(batch) - self._seconds_a_job)
+
+
+def _answer(job: Job, head: dict[str, Any]) -> None:
+    if job.answer.done():
+        return
+    if problem := head.get("error"):
+        code = problem["code"]
+        job.answer.set_exception(ApiError(_STATUS[code], problem["message"], code, "file"))
+    else:
+        job.answer.set_result(head)
+
+
+def _fail(jobs: Any, error: ApiError) -> None:
+    for job in jobs:
+        if not job.answer.done():
+            job.answer.set_exception(error)
+
+
+def _too_late() -> ApiError:
+    return ApiError(503, "The request took longer than the server allows.", "timeout", retry_after=5)
+
+
+async def gather_or_stop(starting: list[Awaitable[Process]]) -> list[Process]:
+    """Processes that start together; where one fails the others are stopped and its error is raised."""
+    results = await asyncio.gather(*starting, return_exceptions=True)
+    failed = [result for result in results if isinstance(result, BaseException)]
+    if failed:
+        for worker in results:
+            if isinstance(worker, Process):
+                await worker.stop()
+        raise failed[0]
+    return [worker for worker in results if isinstance(worker, Process)]
+
+
+async def restarted(start: Callable[[], Awaitable[Process]]) -> Process:
+    """A new worker, tried again with growing pauses until it starts."""
+    attempt = 0
+    while True:
+        try:
+            return await start()
+        except (ModelError, OSError) as error:
+            event("worker cannot be started", logging.ERROR, reason=str(error))
+            await asyncio.sleep(min(LONGEST_PAUSE, 2.0**attempt))
+            attempt += 1

@@ -1,0 +1,198 @@
+"""``WS /v1/stream``: audio in, what is heard out."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, NoReturn
+
+import orjson
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from steno.serving.keys import bearer
+from steno.serving.live_protocol import StreamConfig, read_command, read_config
+from steno.serving.problems import ApiError
+from steno.serving.service import Service
+from steno.serving.streampool import Stream
+
+router = APIRouter()
+
+PROTOCOL, KEY_PREFIX = "steno.v1", "steno-key."
+"""Subprotocols: the one that is spoken, and one that only carries a key, for browsers."""
+
+CONFIG_SECONDS = 10.0
+"""Time for the first message."""
+
+SEND_SECONDS = 10.0
+"""Time in which a client has to make room for an event."""
+
+_CLOSE = {400: 1007, 401: 1008, 408: 1008, 413: 1009, 429: 1013, 503: 1012}
+"""Close codes (RFC 6455 and its registry) by HTTP status."""
+
+
+class Left(Exception):
+    """The client has gone, or cannot be told anything any more."""
+
+
+@router.websocket("/v1/stream")
+async def stream(websocket: WebSocket) -> None:
+    """One connection, from its handshake to its end."""
+    service: Service = websocket.app.state.service
+    key = _key(websocket)
+    known = not service.keys or key is not None
+    if known:
+        service.check_key(key)  # refused with a status, before the handshake
+    with contextlib.ExitStack() as held:
+        held.enter_context(service.stream() if known else service.stranger())
+        await websocket.accept(PROTOCOL if PROTOCOL in websocket.scope["subprotocols"] else None)
+        try:
+            config = await _config(websocket)
+            if not known:
+                service.check_key(config.key)
+                held.close()
+                held.enter_context(service.stream())
+            await _Conversation(websocket, service, config).run()
+        except ApiError as error:
+            await _refuse(websocket, error)
+        except (Left, WebSocketDisconnect):
+            _abort(websocket)
+
+
+class _Conversation:
+    """Two tasks over one stream: what the client sends, and what it is sent."""
+
+    def __init__(self, websocket: WebSocket, service: Service, config: StreamConfig) -> None:
+        self._websocket = websocket
+        self._service = service
+        self._config = config
+        self._notes: dict[str, Any] = websocket.state.notes
+        self._bytes = 0
+        self._finished: float | None = None
+        engine = service.engine
+        settings = config.model_dump(include={"encoding", "sample_rate", "partials", "endpointing"})
+        self._stream: Stream = engine.streams.open(settings, config.bytes_a_second)
+        self._notes |= {"encoding": config.encoding, "version": engine.version}
+
+    async def run(self) -> None:
+        """Until the last final is out, the client leaves, or something is wrong."""
+        tasks = [asyncio.create_task(task) for task in (self._hear(), self._tell(), self._stop_in_time())]
+        try:
+            await _send(self._websocket, {"type": "ready", "id": self._notes["id"], "version": self._notes["version"]})
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._stream.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._config.encoding == "pcm16":
+                self._notes["audio_seconds"] = round(self._bytes / self._config.bytes_a_second, 2)
+
+    async def _hear(self) -> NoReturn:
+        while True:
+            try:
+                async with asyncio.timeout(self._service.config.idle_seconds if self._finished is None else None):
+                    message = await self._websocket.receive()
+            except TimeoutError:
+                raise ApiError(408, "No audio came for too long.", "idle") from None
+            if message["type"] == "websocket.disconnect":
+                raise Left
+            if (audio := message.get("bytes")) is not None:
+                await self._feed(audio)
+            else:
+                read_command(message["text"])
+                self._finish()
+
+    async def _feed(self, audio: bytes) -> None:
+        if self._finished is not None:
+            raise ApiError(400, "Audio after the finish message.", "invalid_message")
+        if self._config.encoding == "pcm16" and len(audio) % 2:
+            raise ApiError(400, "A frame of 16-bit samples has an even number of bytes.", "invalid_audio")
+        if audio:
+            self._bytes += len(audio)
+            await self._stream.feed(audio)
+
+    def _finish(self) -> None:
+        if self._finished is None:
+            self._finished = monotonic()
+            self._stream.finish()
+
+    async def _tell(self) -> None:
+        while True:
+            said = await self._stream.events.get()
+            if isinstance(said, ApiError):
+                raise said
+            if said["type"] == "partial" and not self._config.partials:
+                continue
+            if self._service.config.log_transcripts and said["type"] == "final":
+                self._notes.setdefault("finals", []).append(said["text"])
+            await _send(self._websocket, said)
+            if said["type"] == "done":
+                if self._finished is not None:
+                    self._service.metrics.final_seconds.observe(monotonic() - self._finished)
+                await _close(self._websocket, 1001 if self._service.stopping.is_set() else 1000)
+                return
+
+    async def _stop_in_time(self) -> NoReturn:
+        """When the server stops, the client may go on for the drain time; then its last final is made."""
+        await self._service.stopping.wait()
+        await asyncio.sleep(self._service.config.drain_seconds * 0.8)
+        self._finish()
+        await asyncio.sleep(math.inf)
+        raise AssertionError
+
+
+def _key(websocket: WebSocket) -> str | None:
+    for protocol in websocket.scope["subprotocols"]:
+        if protocol.startswith(KEY_PREFIX):
+            return str(protocol.removeprefix(KEY_PREFIX))
+    return bearer(websocket.headers.get("authorization"))
+
+
+async def _config(websocket: WebSocket) -> StreamConfig:
+    try:
+        async with asyncio.timeout(CONFIG_SECONDS):
+            message = await websocket.receive()
+    except TimeoutError:
+        raise ApiError(408, "The configuration did not come in time.", "config_timeout") from None
+    if message["type"] == "websocket.disconnect":
+        raise Left
+    return read_config(message.get("text"))
+
+
+async def _send(websocket: WebSocket, said: dict[str, Any]) -> None:
+    await _in_time(lambda: websocket.send_text(orjson.dumps(said).decode()))
+
+
+async def _close(websocket: WebSocket, code: int, reason: str = "") -> None:
+    await _in_time(lambda: websocket.close(code, reason))
+
+
+async def _in_time(send: Callable[[], Any]) -> None:
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await send()
+    except (TimeoutError, WebSocketDisconnect, RuntimeError):  # RuntimeError: the other task has closed it
+        raise Left from None
+
+
+async def _refuse(websocket: WebSocket, error: ApiError) -> None:
+    """Say what is wrong, then close."""
+    said = {"type": "error", **error.body}
+    if error.retry_after is not None:
+        said["retry_after"] = error.retry_after
+    websocket.state.notes["refused"] = error.code
+    try:
+        await _send(websocket, said)
+        await _close(websocket, _CLOSE.get(error.status, 1011), error.code or "")
+    except Left:
+        _abort(websocket)
+
+
+def _abort(websocket: WebSocket) -> None:
+    """Drop the connection of a client that does not read, rather than wait for it."""
+    if abort := getattr(websocket.state, "abort", None):
+        abort()

@@ -1,0 +1,96 @@
+"""A worker process as the server sees it."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import orjson
+
+from steno.errors import ModelError
+from steno.serving import wire
+from steno.serving.wire import Frame
+
+Kind = Literal["files", "streams"]
+
+START_SECONDS = 120.0
+"""Time that a worker has to load its model."""
+
+NICENESS = {"files": 10, "streams": 0}
+"""Live speech goes before files where processors are short."""
+
+
+class Process:
+    """One worker process and the socket to it. Made by :meth:`start`."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def start(cls, kind: Kind, folder: Path, threads: int, **settings: Any) -> Self:
+        """Start a worker and wait until its model is loaded and warm.
+
+        Raises:
+            ModelError: the model cannot be loaded, or loading took too long.
+        """
+        ours, theirs = socket.socketpair()
+        arguments = {"fd": theirs.fileno(), "kind": kind, "folder": str(folder), "threads": threads, **settings}
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "steno.serving.worker",
+                orjson.dumps(arguments).decode(),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            )
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS[kind])
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = cls(process, reader, writer)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                frame = await worker.receive()
+        except BaseException as error:
+            await worker.stop()
+            if isinstance(error, TimeoutError):
+                raise ModelError(f"{folder}: the model was not loaded within {START_SECONDS:g} s") from None
+            raise
+        if frame is None or "ready" not in frame[0]:
+            await worker.stop()
+            head = frame[0] if frame else {}
+            raise ModelError(head.get("failed", f"{folder}: the worker died while it loaded"), head.get("hint", ""))
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        """Queue a frame to the worker; a dead one's is dropped, as :meth:`receive` then tells."""
+        if not self._writer.is_closing():
+            self._writer.write(wire.pack(head, body))
+
+    async def receive(self) -> Frame | None:
+        """The next frame from the worker; None once it is dead."""
+        return await wire.read(self._reader)
+
+    async def stop(self, patience: float = 0.0) -> None:
+        """Hang up, wait for ``patience`` seconds, then kill."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(patience):
+                await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()

@@ -1,0 +1,154 @@
+"""The worker for live streams: one batched step after the other over all streams that have audio enough."""
+
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from steno.errors import StenoError
+from steno.runtime import Recognizer
+from steno.runtime.streaming import EndpointConfig, Event, Partial, StreamingSession, advance
+from steno.serving.wire import Channel
+from steno.serving.words import transcript_json
+
+PATIENCE_SECONDS = 5.0
+"""Audio that may wait in a stream before its client is no longer told that there is room."""
+
+OPUS_RATE = 48_000
+
+
+class Decoder(Protocol):
+    """Turns a client's frames into samples."""
+
+    rate: int
+
+    def decode(self, frame: bytes) -> npt.NDArray[Any]:
+        """Samples (N,) of one frame, N may be 0.
+
+        Raises:
+            StenoError: it cannot be decoded.
+        """
+
+
+class Pcm16:
+    """16-bit little-endian samples."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+
+    def decode(self, frame: bytes) -> npt.NDArray[Any]:
+        """Samples (N,), int16."""
+        return np.frombuffer(frame, dtype="<i2")
+
+
+class Opus:
+    """Raw Opus packets, one a frame."""
+
+    rate = OPUS_RATE
+
+    def __init__(self) -> None:
+        import av
+
+        self._errors = (av.error.FFmpegError, ValueError)
+        self._packet = av.Packet
+        self._codec = av.AudioCodecContext.create("opus", "r")
+        self._codec.sample_rate = OPUS_RATE
+        self._codec.layout = "mono"
+        self._mono = av.AudioResampler(format="flt", layout="mono", rate=OPUS_RATE)
+
+    def decode(self, frame: bytes) -> npt.NDArray[Any]:
+        """Samples (N,), float32."""
+        try:
+            decoded = self._codec.decode(self._packet(frame))
+            blocks = [block.to_ndarray().reshape(-1) for part in decoded for block in self._mono.resample(part)]
+        except self._errors as error:
+            raise StenoError(f"not an Opus packet ({error})") from None
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+class Live:
+    """One stream: its session and what its client is still to be told."""
+
+    def __init__(self, session: StreamingSession, decoder: Decoder) -> None:
+        self.session = session
+        self.decoder = decoder
+        self.held = 0
+        """Bytes that came and were not yet told to be taken."""
+
+    def hear(self, frame: bytes) -> float:
+        """Buffer a frame; returns its seconds.
+
+        Raises:
+            StenoError: it cannot be decoded.
+        """
+        self.held += len(frame)
+        samples = self.decoder.decode(frame)
+        if len(samples):
+            self.session.buffer(samples, self.decoder.rate)
+        return len(samples) / self.decoder.rate
+
+
+def serve_streams(channel: Channel, recognizer: Recognizer) -> None:
+    """Take steps until the server hangs up."""
+    lives: dict[int, Live] = {}
+    while not channel.closed:
+        due = any(live.session.due for live in lives.values())
+        said: list[tuple[int, dict[str, Any]]] = []
+        heard = 0.0
+        for head, frame in channel.receive(0.0 if due else None):
+            try:
+                heard += _obey(lives, recognizer, head, frame)
+            except StenoError as error:
+                lives.pop(head["id"], None)
+                said.append((head["id"], {"problem": {"code": "invalid_audio", "message": str(error)}}))
+        started = perf_counter()
+        stepped = [number for number, live in lives.items() if live.session.due]
+        steps = advance([lives[number].session for number in stepped]) if stepped else []
+        for number, events in zip(stepped, steps, strict=True):
+            said += ((number, event) for happened in events for event in tell(happened))
+        for number in [number for number, live in lives.items() if live.session.finished]:
+            del lives[number]
+            said.append((number, {"type": "done"}))
+        taken = list(_taken(lives))
+        if said or taken or stepped:
+            work = perf_counter() - started
+            channel.send(
+                {"said": said, "taken": taken, "streams": len(stepped), "audio_seconds": heard, "work_seconds": work}
+            )
+
+
+def _obey(lives: dict[int, Live], recognizer: Recognizer, head: dict[str, Any], frame: bytes) -> float:
+    """Do what one message says; returns the seconds of audio in it."""
+    number = head["id"]
+    if head["do"] == "open":
+        decoder = Opus() if head["encoding"] == "opus" else Pcm16(head["sample_rate"])
+        endpointing = EndpointConfig() if head["endpointing"] else None
+        lives[number] = Live(recognizer.stream(endpointing=endpointing), decoder)
+    elif live := lives.get(number):
+        if head["do"] == "audio":
+            return live.hear(frame)
+        if head["do"] == "finish":
+            live.session.end()
+        else:
+            del lives[number]
+    return 0.0
+
+
+def _taken(lives: dict[int, Live]) -> Iterator[tuple[int, int]]:
+    for number, live in lives.items():
+        if live.held and live.session.waiting_seconds < PATIENCE_SECONDS:
+            yield number, live.held
+            live.held = 0
+
+
+def tell(happened: Event) -> Iterator[dict[str, Any]]:
+    """What a client is sent for an event of a session."""
+    if isinstance(happened, Partial):
+        yield {"type": "partial", "text": happened.text, "start": round(happened.start, 3)}
+        return
+    times = {"start": round(happened.start, 3), "end": round(happened.end, 3)}
+    yield {"type": "final", **transcript_json(happened.transcript), **times}
+    if happened.reason != "end":
+        yield {"type": "endpoint", "reason": happened.reason, "time": times["end"]}

@@ -1,0 +1,44 @@
+"""A worker process: one recogniser, for files or for streams. Run as ``python -m steno.serving.worker``."""
+
+import signal
+import socket
+import sys
+
+import numpy as np
+import orjson
+
+from steno.errors import StenoError
+from steno.runtime import Recognizer
+from steno.serving.logs import setup
+from steno.serving.wire import Channel
+
+
+def main() -> None:
+    """Load, warm up, say so, and work until the server hangs up.
+
+    A terminal sends Ctrl-C to every process of the group: only the server decides when its workers end.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    settings = orjson.loads(sys.argv[1])
+    setup()
+    channel = Channel(socket.socket(fileno=settings["fd"]))
+    try:
+        recognizer = Recognizer(settings["folder"], threads=settings["threads"])
+        recognizer.transcribe([np.zeros(recognizer.sample_rate, dtype=np.float32)])
+    except StenoError as error:
+        channel.send({"failed": error.message, "hint": error.hint})
+        return
+    channel.send({"ready": recognizer.config.name, "sample_rate": recognizer.sample_rate})
+    if settings["kind"] == "files":
+        from steno.serving.filework import serve_files
+
+        serve_files(channel, recognizer, settings["max_seconds"])
+    else:
+        from steno.serving.streamwork import serve_streams
+
+        serve_streams(channel, recognizer)
+
+
+if __name__ == "__main__":
+    main()
