@@ -1,9 +1,10 @@
 """What a streaming session tells."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from steno.decoding.transcript import Transcript, Word
+from steno.runtime.formats import to_dict as transcript_to_dict
 
 Reason = Literal["pause", "blank", "silence", "length", "end"]
 """Why an utterance is over: the rules of :class:`~steno.runtime.streaming.EndpointConfig`, or the stream's end."""
@@ -37,3 +38,12 @@ class Final:
 
 
 Event = Partial | Final
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """Plain values of an event, for JSON; ``type`` is ``partial`` or ``final``, times are in seconds."""
+    if isinstance(event, Partial):
+        heard = transcript_to_dict(Transcript(event.text, event.words))
+        return {"type": "partial", "start": round(event.start, 3), **heard}
+    times = {"start": round(event.start, 3), "end": round(event.end, 3)}
+    return {"type": "final", **times, "reason": event.reason, **transcript_to_dict(event.transcript)}
