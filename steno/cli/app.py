@@ -9,6 +9,7 @@ import typer
 
 from steno import __version__
 from steno.cli import data, models, track
+from steno.cli.compare import compare
 from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
 from steno.cli.train import train
@@ -30,6 +31,7 @@ app.command("train")(train)
 app.command("transcribe")(transcribe)
 app.command("validate")(validate)
 app.command("evaluate")(evaluate)
+app.command("compare")(compare)
 app.command("doctor")(doctor)
 
 

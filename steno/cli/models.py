@@ -1,6 +1,8 @@
 """`steno models`: what is registered, how good it is, and which version is in use."""
 
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -64,17 +66,42 @@ def promote(
     name: str = typer.Argument(help="A registered model."),
     version: int = typer.Argument(help="The version to promote."),
     alias: str = typer.Option("champion", help="The alias that the version gets."),
+    data: Path | None = typer.Option(None, help="A manifest on which the version and the holder are compared."),
+    significance: float | None = typer.Option(None, help="Chance of a false promotion that is accepted; 0.05."),
+    margin: float | None = typer.Option(
+        None, help="0, the default: it must be better; 0.01: not worse by one error in 100 words."
+    ),
+    normalize: Literal["steno", "none"] | None = typer.Option(
+        None, help="What is done to texts before they are compared; steno by default."
+    ),
+    force: bool = typer.Option(False, "--force", help="Promote whatever the evidence; that is recorded."),
     uri: str | None = _URI,
 ) -> None:
-    """Give a version an alias; the version that had it loses it."""
-    from steno.tracking import registry
+    """Give a version an alias if it is better than the version that has it.
 
-    done = registry.promote(name, version, alias, uri)
-    if done.previous == version:
+    Both are measured on --data, on this machine. A version that is not better is refused, with exit code 1. The
+    first version to get an alias gets it freely. The evidence is kept with the version.
+    """
+    from steno.cli.measuring import measure, refuse_idle_option
+    from steno.data.manifest import Manifest
+    from steno.tracking import promotion
+
+    manifest = None if data is None else Manifest(data)
+    given: dict[str, Any] = {"significance": significance, "margin": margin, "normalization": normalize}
+    given = {key: value for key, value in given.items() if value is not None}
+    refuse_idle_option("--significance, --margin or --normalize", bool(given) and data is None, "--data")
+    rule = promotion.Rule(**given, force=force)
+    done = promotion.promote(name, version, alias, data=manifest, rule=rule, uri=uri, measure=measure)
+    if done.decision == "held":
         print(f"version {version} of {name} already is @{done.alias}")
         return
+    if not done.has_alias:
+        print(f"refused: {done.reason}\n@{done.alias} stays version {done.previous} of {name}", file=sys.stderr)
+        raise typer.Exit(1)
     before = f" (was version {done.previous})" if done.previous is not None else ""
     print(f"version {version} of {name} is now @{done.alias}{before}")
+    if done.previous is not None:
+        print(done.reason)
     print(f"use it as: models:/{name}@{done.alias}")
 
 

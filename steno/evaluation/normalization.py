@@ -34,10 +34,8 @@ class Normalization:
         if self.name == "none":
             return "none: texts as they are, split at white space"
         case = "" if any(c.isupper() for c in self.alphabet) else "lower case, "
-        return (
-            f"steno: Unicode NFKC, {case}accents and punctuation that the alphabet "
-            f"{''.join(sorted(self.alphabet)).strip()!r} lacks removed"
-        )
+        letters = "".join(sorted(self.alphabet)).strip()
+        return f"steno: Unicode NFKC, {case}accents and punctuation outside the alphabet removed (alphabet: {letters})"
 
 
 def common_alphabet(alphabets: list[str]) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from steno.data.corpora.prepare import prepare, save
 from steno.data.download import Watcher, download, find_parts
+from steno.data.manifest import Manifest
 from steno.errors import ManifestError, RecipeError
-from steno.tracking import registry
+from steno.tracking.promotion import promote
 from steno.training.display import Display
 from steno.training.recipe import Recipe, load_recipe
 from steno.training.run import RunResult, train
@@ -56,12 +57,12 @@ def find_librispeech(data: Path) -> Path | None:
 
 
 def train_classic(options: Classic, display: Display, watcher: Watcher) -> RunResult:
-    """Train, register, and give the version the stage's alias if none has it, or if its dev WER is lower."""
+    """Train, register, and give the version the stage's alias if none has it, or if it is better on dev."""
     recipe = options.load_recipe()
     _make_manifests(recipe, options.data, display, watcher)
     result = train(recipe, _new_run_dir(recipe), display=display)
     if result.version is not None:
-        display.message(_promote_if_better(options, result.version))
+        display.message(_promote_if_better(options, result.version, recipe.data.dev))
     return result
 
 
@@ -75,21 +76,12 @@ def corpus_with(options: Classic, file_id: str, watcher: Watcher) -> Path:
     return root
 
 
-def _promote_if_better(options: Classic, version: int) -> str:
+def _promote_if_better(options: Classic, version: int, dev: Path) -> str:
     name = options.registered_model
-    versions = {v.version: v for v in registry.show(name)}
-    alias = options.model_stage.lower()
-    holder = next((v for v in versions.values() if alias in v.aliases), None)
-    mine = versions[version].metrics.get("final_dev_wer")
-    theirs = holder.metrics.get("final_dev_wer") if holder else None
-    if holder is not None and theirs is not None and (mine is None or mine >= theirs):
-        measured = "not measured" if mine is None else f"{mine:.1%}"
-        return (
-            f"{name} version {version} is registered; {alias} stays version {holder.version}: "
-            f"its dev WER is {theirs:.1%}, the new one's {measured}"
-        )
-    registry.promote(name, version, alias)
-    return f"{name} version {version} is registered and is now {alias}"
+    done = promote(name, version, options.model_stage, data=Manifest(dev))
+    if done.has_alias:
+        return f"{name} version {version} is registered and is now {done.alias}: {done.reason}"
+    return f"{name} version {version} is registered; {done.alias} stays version {done.previous}: {done.reason}"
 
 
 def _make_manifests(recipe: Recipe, data: Path, display: Display, watcher: Watcher) -> None:

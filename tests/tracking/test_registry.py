@@ -7,6 +7,7 @@ import pytest
 
 from steno.errors import MissingExtraError, ModelError, TrackingError
 from steno.tracking import registry
+from steno.tracking.promotion import Rule, promote
 from steno.tracking.version import ModelVersion
 
 
@@ -18,7 +19,7 @@ def models(embedded, tmp_path_factory):
     for number in (1, 2, 3):
         (folder / "config.yaml").write_text(f"name: v{number}\n")
         registry.register(folder, "Speech", {"wer": number / 10, "cer": number / 20}, embedded)
-    registry.promote("Speech", 2, "production", embedded)
+    promote("Speech", 2, "production", uri=embedded)
     return embedded
 
 
@@ -27,8 +28,8 @@ def name_in(folder):
 
 
 def test_promotion_moves_the_alias_and_remembers(models):
-    first = registry.promote("Speech", 1, uri=models)
-    second = registry.promote("Speech", 3, uri=models)
+    first = promote("Speech", 1, uri=models)
+    second = promote("Speech", 3, uri=models, rule=Rule(force=True))
     assert (first.previous, second.previous, second.alias) == (None, 1, "champion")
     assert registry.resolve("models:/Speech@champion", models).is_dir()
     newest, *_ = registry.show("Speech", models)
@@ -36,7 +37,7 @@ def test_promotion_moves_the_alias_and_remembers(models):
     assert newest.tags["steno.champion.previous"] == "1"
     assert newest.tags["steno.champion.by"]
     assert newest.tags["steno.champion.at"].startswith("20")
-    assert registry.promote("Speech", 3, uri=models).previous == 3
+    assert promote("Speech", 3, uri=models).previous == 3
 
 
 @pytest.mark.parametrize(

@@ -104,13 +104,14 @@ def _tables(analysis: Analysis) -> Iterator[str]:
     overall = analysis.evaluation.scores.wer
     bars = _bars(analysis.evaluation.measured)
     yield "<h3>How many utterances have which WER</h3>"
+    yield '<p class="muted small">WER in percent below, number of utterances above.</p>'
     yield histogram("Histogram of the WER of utterances, in percent", bars)
     for found in analysis.tables:
         yield f"<h3>{escape(found.title)}</h3>"
         cut = f"; the first {_ROWS} of {len(found.rows)}" if len(found.rows) > _ROWS else ""
         yield (
-            f'<p class="muted small">{escape(found.note)}{cut}. The dashed line is the WER of all. Lines are 95 % '
-            f"intervals over utterances, from {LEAST} utterances on.</p>"
+            f'<p class="muted small">{escape(found.note.capitalize())}{cut}. The dashed line is the WER of all. '
+            f"Lines are 95 % intervals over utterances, from {LEAST} utterances on.</p>"
         )
         yield interval_plot(f"WER {found.title.lower()}", _marks(found), overall)
         yield f"<details><summary>As a table</summary>{_rows(found)}</details>"

@@ -30,7 +30,7 @@ def interval_plot(title: str, marks: Sequence[Mark], overall: float | None = Non
         e for mark in marks for e in (mark.value, *((mark.interval.low, mark.interval.high) if mark.interval else ()))
     ]
     low = min(0.0, *ends) if signed else 0.0
-    ticks = _ticks(low, max(*ends, 0.0 if signed else 0.01, overall or 0.0))
+    ticks = _ticks(low, max(*ends, low + 0.01, overall or 0.0))
     height = top + row * len(marks) + 34
     width = _WIDTH - left - right
 
