@@ -42,6 +42,7 @@ MAY_LOAD = {
     "lightning_fabric": ("steno.training.",),
     "matplotlib": ("steno.training.", "steno.tracking."),
     "mlflow": ("steno.tracking.",),
+    "flashlight": ("steno.decoding.beam", "steno.lm."),
     "espeakng_loader": ("steno.data.synth.",),
 }
 """What is not in the base install, and who may import it, be it inside a function."""

@@ -8,10 +8,13 @@ from typing import NoReturn
 import typer
 
 from steno import __version__
-from steno.cli import data, models, track
+from steno.cli import data, lm, models, track
 from steno.cli.compare import compare
+from steno.cli.align import align
 from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
+from steno.cli.listen import listen
+from steno.cli.serve import serve
 from steno.cli.train import train
 from steno.cli.transcribe import transcribe
 from steno.errors import MissingExtraError, StenoError
@@ -25,13 +28,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(lm.app, name="lm")
 app.add_typer(models.app, name="models")
 app.add_typer(track.app, name="track")
 app.command("train")(train)
 app.command("transcribe")(transcribe)
+app.command("listen")(listen)
 app.command("validate")(validate)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
+app.command("serve")(serve)
+app.command("align")(align)
 app.command("doctor")(doctor)
 
 

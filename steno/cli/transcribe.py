@@ -1,15 +1,19 @@
 """`steno transcribe`."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from steno.cli import decoding
 
+if TYPE_CHECKING:
+    from steno.decoding.transcript import Transcript
     from steno.runtime.files import FileResult
+
+Format = Literal["text", "json", "srt", "vtt", "ctm"]
 
 
 def transcribe(
@@ -17,41 +21,109 @@ def transcribe(
     model: Annotated[
         str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
     ],
-    format: Annotated[Literal["text", "json"], typer.Option(help="text: a line a file; json: one list.")] = "text",
+    format: Annotated[
+        Format, typer.Option(help="text: a line a file; json: one list, with words and times; srt, vtt; ctm.")
+    ] = "text",
+    out: Annotated[
+        Path | None, typer.Option(help="A folder: one file for each recording, instead of standard output.")
+    ] = None,
+    decoder: decoding.Method = None,
+    lm: decoding.Lm = None,
+    lm_weight: decoding.LmWeight = None,
+    word_score: decoding.WordScore = None,
+    beam: decoding.Beam = None,
+    hotwords: decoding.Hotwords = None,
+    nbest: decoding.Nbest = 1,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Write what is said in recordings. A file that fails does not stop the others; the exit code is then 1."""
+    from steno.errors import DecodingError
     from steno.runtime import Recognizer
     from steno.runtime.files import expand, transcribe_files
     from steno.tracking.registry import resolve
 
+    if nbest > 1 and format != "json":
+        raise DecodingError(f"--format {format} has no room for --nbest {nbest}", "Use --format json.")
     names = expand(files)
-    recognizer = Recognizer(resolve(model, uri))
+    if out is None and format in ("srt", "vtt") and len(names) > 1:
+        raise DecodingError(
+            f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."
+        )
+    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords, nbest)
+    recognizer = Recognizer(resolve(model, uri), decoding=asked)
     sources = [sys.stdin.buffer.read() if name == "-" else Path(name) for name in names]
     results = transcribe_files(recognizer, sources)
-    failed = _write_json(names, results) if format == "json" else _write_text(names, results)
+    if out is not None:
+        failed = _write_files(names, results, format, out)
+    elif format == "json":
+        failed = _write_json(names, results)
+    else:
+        failed = _write_lines(names, results, format)
     if failed:
         typer.echo(f"{failed} of {len(names)} files could not be transcribed", err=True)
         raise typer.Exit(1)
 
 
-def _write_text(names: list[str], results: "Iterable[FileResult]") -> int:
+def _write_lines(names: list[str], results: "Iterable[FileResult]", format: Format) -> int:
     failed = 0
     for name, result in zip(names, results, strict=True):
         if result.transcript is None:
             failed += 1
             typer.echo(f"error: {result.error}", err=True)
-        else:
+        elif format == "text":
             typer.echo(result.transcript.text if len(names) == 1 else f"{name}\t{result.transcript.text}")
+        else:
+            typer.echo(_rendered(result.transcript, format, name), nl=False)
     return failed
 
 
 def _write_json(names: list[str], results: "Iterable[FileResult]") -> int:
     import orjson
 
+    from steno.runtime.formats import to_dict
+
     rows = []
     for name, result in zip(names, results, strict=True):
-        found = {"text": result.transcript.text} if result.transcript else {"error": str(result.error)}
+        found = to_dict(result.transcript) if result.transcript else {"error": str(result.error)}
         rows.append({"file": name, **found})
     typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     return sum("error" in row for row in rows)
+
+
+def _write_files(names: list[str], results: "Iterable[FileResult]", format: Format, out: Path) -> int:
+    from steno.errors import StenoError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StenoError(f"{out}: {error.strerror or error}", "Name another folder with --out.") from error
+    failed = 0
+    written: dict[Path, str] = {}
+    for name, result in zip(names, results, strict=True):
+        target = out / f"{Path(name).stem if name != '-' else 'stdin'}.{'txt' if format == 'text' else format}"
+        if result.transcript is None:
+            failed += 1
+            typer.echo(f"error: {result.error}", err=True)
+        elif target in written:
+            failed += 1
+            typer.echo(f"error: {name}: {target} already holds {written[target]}", err=True)
+        else:
+            target.write_text(_rendered(result.transcript, format, name), encoding="utf-8")
+            written[target] = name
+    return failed
+
+
+def _rendered(transcript: "Transcript", format: Format, name: str) -> str:
+    import orjson
+
+    from steno.runtime.formats import to_ctm, to_dict, to_srt, to_vtt
+
+    if format == "json":
+        return orjson.dumps({"file": name, **to_dict(transcript)}, option=orjson.OPT_INDENT_2).decode() + "\n"
+    if format == "srt":
+        return to_srt(transcript)
+    if format == "vtt":
+        return to_vtt(transcript)
+    if format == "ctm":
+        return to_ctm(transcript, Path(name).stem if name != "-" else "stdin")
+    return transcript.text + "\n"

@@ -1,0 +1,54 @@
+"""`steno align`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def align(
+    recording: Annotated[Path, typer.Argument(help="A recording.")],
+    text: Annotated[Path, typer.Argument(help="A text file with what is said in it; - reads standard input.")],
+    model: Annotated[
+        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
+    ],
+    format: Annotated[Literal["textgrid", "json", "srt"], typer.Option(help="The form of the output.")] = "textgrid",
+    out: Annotated[Path | None, typer.Option(help="A file; standard output by default.")] = None,
+    uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
+) -> None:
+    """Find where each word and character of a text is spoken in its recording (forced alignment)."""
+    import sys
+
+    import orjson
+
+    from steno import audio
+    from steno.decoding.build import DecodingOptions
+    from steno.errors import StenoError, TextError
+    from steno.runtime import Recognizer
+    from steno.runtime.alignment import align as lay
+    from steno.runtime.alignment import to_textgrid
+    from steno.runtime.formats import to_dict, to_srt
+    from steno.tracking.registry import resolve
+
+    try:
+        spoken = sys.stdin.read() if str(text) == "-" else text.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextError(f"{text}: cannot be read ({error})") from error
+    recognizer = Recognizer(resolve(model, uri), decoding=DecodingOptions(method="greedy"))
+    samples = audio.load(recording, recognizer.sample_rate)
+    try:
+        aligned = lay(recognizer, samples, spoken)
+    except StenoError as error:
+        raise type(error)(f"{recording} with {text}: {error.message}", error.hint) from None
+    seconds = len(samples) / recognizer.sample_rate
+    if format == "textgrid":
+        rendered = to_textgrid(aligned, seconds)
+    elif format == "srt":
+        rendered = to_srt(aligned)
+    else:
+        found = {"file": str(recording), "seconds": round(seconds, 3), **to_dict(aligned)}
+        rendered = orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() + "\n"
+    if out is None:
+        typer.echo(rendered, nl=False)
+    else:
+        out.write_text(rendered, encoding="utf-8")

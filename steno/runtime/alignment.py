@@ -1,0 +1,90 @@
+"""A text laid along its recording, and the forms in which that is written."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from steno.audio import Samples
+from steno.decoding.align import forced_alignment
+from steno.decoding.path import Emission
+from steno.decoding.transcript import Token, Transcript, Word
+from steno.decoding.words import transcript
+from steno.errors import DecodingError, TextError
+from steno.runtime.recognizer import Recognizer
+from steno.runtime.vad import segments
+from steno.text import normalize
+
+
+def align(recognizer: Recognizer, samples: Samples, text: str, longest: float = 30.0) -> Transcript:
+    """Times of each word and character of a text in its recording (N,), at the recogniser's rate.
+
+    A recording of more than ``longest`` seconds is cut at its silences for the model; the text is laid along the
+    whole of it.
+
+    Raises:
+        DecodingError: the text is empty, or longer than the recording.
+        TextError: the alphabet cannot spell it.
+    """
+    spelled = normalize(text, "".join(recognizer.tokenizer.tokens[1:]))
+    try:
+        labels = recognizer.tokenizer.encode(spelled)
+    except TextError as error:
+        raise TextError(error.message, "Write it with the model's characters: numbers, say, in words.") from None
+    emission_tv = _emission(recognizer, samples, longest)
+    return transcript(
+        [forced_alignment(emission_tv, labels)],
+        emission_tv,
+        recognizer.tokenizer.tokens,
+        recognizer.config.seconds_per_frame,
+    )
+
+
+def _emission(recognizer: Recognizer, samples: Samples, longest: float) -> Emission:
+    """One emission of the whole recording; what was left out as silent is blank."""
+    rate, seconds = recognizer.sample_rate, recognizer.config.seconds_per_frame
+    if len(samples) <= longest * rate:
+        return recognizer.emissions([samples])[0]
+    pieces = list(segments([samples], rate, longest))
+    if not pieces:
+        raise DecodingError("there is no speech in the recording")
+    emissions = recognizer.emissions([piece for _, piece in pieces])
+    labels = emissions[0].shape[1]
+    whole = np.full((int(len(samples) / rate / seconds) + 1, labels), -1e3, dtype=np.float32)
+    whole[:, 0] = 0.0
+    for (start, _), part_tv in zip(pieces, emissions, strict=True):
+        first = round(start / rate / seconds)
+        count = min(len(part_tv), len(whole) - first)
+        whole[first : first + count] = part_tv[:count]
+    return whole
+
+
+def to_textgrid(aligned: Transcript, seconds: float) -> str:
+    """Praat's TextGrid (its long form) with a tier of words and one of characters."""
+    characters = [token for word in aligned.words for token in word.tokens]
+    tiers = [("words", _filled(aligned.words, seconds)), ("characters", _filled(characters, seconds))]
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {seconds:.4f}"]
+    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    for number, (name, intervals) in enumerate(tiers, start=1):
+        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{name}"']
+        lines += ["        xmin = 0", f"        xmax = {seconds:.4f}", f"        intervals: size = {len(intervals)}"]
+        for place, (start, end, text) in enumerate(intervals, start=1):
+            quoted = text.replace('"', '""')
+            lines += [f"        intervals [{place}]:", f"            xmin = {start:.4f}", f"            xmax = {end:.4f}"]
+            lines += [f'            text = "{quoted}"']
+    return "\n".join(lines) + "\n"
+
+
+def _filled(marks: Sequence[Word | Token], seconds: float) -> list[tuple[float, float, str]]:
+    """The marks with empty intervals between them: a tier has no gaps and no overlaps."""
+    filled: list[tuple[float, float, str]] = []
+    now = 0.0
+    for mark in marks:
+        start, end = max(now, mark.start), min(max(mark.end, mark.start), seconds)
+        if start > now:
+            filled.append((now, start, ""))
+        if end > start:
+            filled.append((start, end, mark.text))
+            now = end
+    if now < seconds:
+        filled.append((now, seconds, ""))
+    return filled
