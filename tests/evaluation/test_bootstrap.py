@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from steno.evaluation.bootstrap import bootstrap_interval
+from steno.evaluation.bootstrap import bootstrap_interval, group_counts, speaker_interval
 from steno.evaluation.score import score
 from steno.evaluation.wer import ErrorCounts
 
@@ -21,6 +21,62 @@ def test_it_covers_the_truth_at_its_stated_rate(confidence: float) -> None:
     intervals = [bootstrap_interval(corpus(generator, 150), confidence, 500, seed) for seed in range(400)]
     covered = np.mean([interval.low <= 0.2 <= interval.high for interval in intervals])
     assert covered == pytest.approx(confidence, abs=0.04)
+
+
+def test_it_covers_the_truth_for_few_utterances_too() -> None:
+    generator = np.random.default_rng(5)
+    intervals = [bootstrap_interval(corpus(generator, 15), 0.95, 500, seed) for seed in range(400)]
+    covered = np.mean([interval.low <= 0.2 <= interval.high for interval in intervals])
+    assert covered == pytest.approx(0.95, abs=0.045)
+
+
+def by_speakers(generator: np.random.Generator, speakers: int) -> tuple[list[ErrorCounts], list[str]]:
+    """Fifteen utterances of each speaker, who has an error rate of their own, 20 % on average."""
+    counts: list[ErrorCounts] = []
+    names: list[str] = []
+    for speaker, rate in enumerate(generator.beta(4, 16, speakers)):
+        words = generator.integers(5, 31, 15)
+        counts += [
+            ErrorCounts(int(e), 0, 0, int(w)) for e, w in zip(generator.binomial(words, rate), words, strict=True)
+        ]
+        names += [f"s{speaker}"] * 15
+    return counts, names
+
+
+@pytest.mark.parametrize("speakers", [10, 25])
+def test_by_speaker_it_covers_the_truth_where_by_utterance_it_does_not(speakers: int) -> None:
+    generator = np.random.default_rng(3)
+    by_speaker, by_utterance = [], []
+    for _ in range(300):
+        counts, names = by_speakers(generator, speakers)
+        by_speaker.append(speaker_interval(counts, names, samples=500).interval)
+        by_utterance.append(bootstrap_interval(counts, samples=200))
+    covered, too_narrow = (
+        np.mean([each is not None and each.low <= 0.2 <= each.high for each in intervals])
+        for intervals in (by_speaker, by_utterance)
+    )
+    assert covered == pytest.approx(0.95, abs=0.045)
+    assert too_narrow < 0.75
+
+
+def test_by_speaker_it_says_why_there_is_none() -> None:
+    counts, names = by_speakers(np.random.default_rng(4), 12)
+    assert speaker_interval(counts, names).note == ""
+    few = speaker_interval(counts[:60], names[:60])
+    assert (few.speakers, few.note) == (4, "rough: 4 speakers only")
+    assert few.interval is not None
+    for speakers, note in (
+        ([None] * len(counts), "the manifest names no speakers"),
+        ([None, *names[1:]], "1 utterances have no speaker"),
+        (["one"] * len(counts), "there is one speaker only"),
+    ):
+        found = speaker_interval(counts, speakers)
+        assert (found.interval, found.note) == (None, note)
+
+
+def test_groups_are_totals_in_order() -> None:
+    one = ErrorCounts(1, 2, 3, 4)
+    assert group_counts([one, ErrorCounts(), one], ["b", "a", "b"]) == [ErrorCounts(2, 4, 6, 8), ErrorCounts()]
 
 
 def test_more_utterances_make_it_narrower() -> None:
