@@ -57,25 +57,29 @@ def read_yaml(path: Path, error: type[StenoError]) -> dict[str, Any]:
 
 
 def _explain(kind: type[BaseModel], problem: Any) -> str:
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    if not location:  # two settings that do not go together; what was given is the whole file
-        return str(problem["msg"]).removeprefix("Value error, ")
+    places = [str(part) for part in problem["loc"]]
+    known = sorted(_keys(kind, tried=frozenset(places)))
+    names = {part for name in known for part in name.split(".")}
+    # Between the keys stands which of several kinds of value was tried, such as the architecture's name.
+    keys = [part for part in places if part in names or part.isdigit()]
     if problem["type"] != "extra_forbidden":
-        return f"`{key}`: {problem['msg']} (given: {problem['input']!r})"
-    known = sorted(_keys(kind))
-    leaves = [name for name in known if name.rsplit(".", 1)[-1] == location[-1]]
-    plain = ".".join(part for part in location if "-" not in part)
+        return f"`{'.'.join(keys)}`: {problem['msg']} (given: {problem['input']!r})"
+    keys = [*(part for part in places[:-1] if part in keys), places[-1]]
+    plain = ".".join(keys)
+    leaves = [name for name in known if name.rsplit(".", 1)[-1] == keys[-1]]
     near = leaves or difflib.get_close_matches(plain, known, n=1, cutoff=0.6)
     return f"unknown key `{plain}`" + (f", did you mean `{near[0]}`?" if near else "")
 
 
-def _keys(kind: type[BaseModel], prefix: str = "") -> set[str]:
+def _keys(kind: type[BaseModel], prefix: str = "", tried: frozenset[str] = frozenset()) -> set[str]:
+    """Dotted names of all settings; of several kinds of value those of the one that was tried."""
     found = set()
     for name, info in kind.model_fields.items():
         found.add(prefix + name)
-        for part in _models_in(info.annotation):
-            found |= _keys(part, f"{prefix}{name}.")
+        models = _models_in(info.annotation)
+        named = [m for m in models if any(str(field.default) in tried for field in m.model_fields.values())]
+        for part in named or models:
+            found |= _keys(part, f"{prefix}{name}.", tried)
     return found
 
 

@@ -185,6 +185,68 @@ class ConformerConfig(Strict):
         return (self.subsampling * (self.chunk_frames - 1) + stem) * seconds_per_frame
 
 
+class TimeConvolutionConfig(Strict):
+    """What ``jasper`` and ``quartznet`` share: blocks of convolutions over time, with residual connections.
+
+    ``channels``, ``kernels`` and ``dropouts`` have an entry for each kind of block; ``each`` blocks of a kind follow
+    each other, and each block has ``units`` convolutions. Before them comes a strided convolution for each of
+    ``stem_strides``; after them one of ``last_kernel``, dilated twofold, and one of width 1, with ``last_channels``.
+    ``norm`` is batch, as in the papers: then utterances of a training batch see each other; or layer.
+
+    These families need several seconds around a frame and cannot stream.
+    """
+
+    stem_channels: int = Field(256, ge=1)
+    stem_kernel: int = Field(11, ge=1)
+    stem_strides: tuple[Annotated[int, Field(ge=1)], ...] = Field((2,), min_length=1)
+    channels: tuple[Annotated[int, Field(ge=1)], ...] = Field((256, 384, 512, 640, 768), min_length=1)
+    kernels: tuple[Annotated[int, Field(ge=1)], ...] = Field((11, 13, 17, 21, 25), min_length=1)
+    dropouts: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field((0.2, 0.2, 0.2, 0.3, 0.3), min_length=1)
+    each: int = Field(2, ge=1)
+    units: int = Field(5, ge=1)
+    last_channels: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (896, 1024)
+    last_kernel: int = Field(29, ge=1)
+    last_dropout: float = Field(0.4, ge=0, lt=1)
+    norm: Literal["batch", "layer"] = "batch"
+    checkpoint_gradients: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not len(self.channels) == len(self.kernels) == len(self.dropouts):
+            raise ValueError(
+                "channels, kernels and dropouts have an entry for each kind of block, and differ in number"
+            )
+        even = [kernel for kernel in (self.stem_kernel, *self.kernels, self.last_kernel) if kernel % 2 == 0]
+        if even:
+            raise ValueError(f"kernel {even[0]} is even; an odd one has a middle")
+        return self
+
+    @property
+    def subsampling(self) -> int:
+        """Feature frames an output frame."""
+        return prod(self.stem_strides)
+
+
+class JasperConfig(TimeConvolutionConfig):
+    """Sizes of ``jasper``; the defaults are Jasper 10x5 dense residual, 333 million parameters."""
+
+    architecture: Literal["jasper"] = "jasper"
+
+
+class QuartzNetConfig(TimeConvolutionConfig):
+    """Sizes of ``quartznet``; the defaults are QuartzNet 5x5, and ``each`` 2 and 3 are 10x5 and 15x5."""
+
+    architecture: Literal["quartznet"] = "quartznet"
+    stem_kernel: int = Field(33, ge=1)
+    channels: tuple[Annotated[int, Field(ge=1)], ...] = Field((256, 256, 512, 512, 512), min_length=1)
+    kernels: tuple[Annotated[int, Field(ge=1)], ...] = Field((33, 39, 51, 63, 75), min_length=1)
+    dropouts: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field((0.0, 0.0, 0.0, 0.0, 0.0), min_length=1)
+    each: int = Field(1, ge=1)
+    last_channels: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (512, 1024)
+    last_kernel: int = Field(87, ge=1)
+    last_dropout: float = Field(0.0, ge=0, lt=1)
+
+
 def _architecture(value: Any) -> str:
     """The tag of a configuration; what names none is the first family."""
     named = value.get("architecture") if isinstance(value, dict) else getattr(value, "architecture", None)
@@ -194,7 +256,9 @@ def _architecture(value: Any) -> str:
 ModelConfig = Annotated[
     Annotated[ResCnnBiGruConfig, Tag("rescnn-bigru")]
     | Annotated[ResCnnGruStreamConfig, Tag("rescnn-gru-stream")]
-    | Annotated[ConformerConfig, Tag("conformer")],
+    | Annotated[ConformerConfig, Tag("conformer")]
+    | Annotated[JasperConfig, Tag("jasper")]
+    | Annotated[QuartzNetConfig, Tag("quartznet")],
     Discriminator(_architecture),
 ]
 """Any architecture's sizes; ``architecture`` says which."""

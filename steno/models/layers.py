@@ -1,5 +1,8 @@
 """Layers that treat each utterance of a padded batch as if it were alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +34,85 @@ class Dropout(nn.Module):
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
         kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self._threshold
         return x * (kept.to(x.dtype) * (256 / (256 - self._threshold)))
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation of each frame of (B, C, T) over its channels: no frame sees another one."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x_bct: Tensor, frames_b: Tensor | None = None) -> Tensor:
+        """(B, C, T) → (B, C, T)."""
+        normalised: Tensor = self.norm(x_bct.transpose(1, 2)).transpose(1, 2)
+        return normalised
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation of (B, C, T) whose statistics ignore padding.
+
+    Source: Ioffe and Szegedy, "Batch Normalization", ICML 2015. While training, the utterances of a batch see each
+    other through the statistics, however little of it is padding. In evaluation the running statistics are used, and
+    an utterance is the same alone and in a batch. Of several processes each has the statistics of its own share; the
+    running ones are averaged over the processes before each validation (:func:`statistics`).
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-3) -> None:
+        super().__init__()
+        self._momentum, self._eps = momentum, eps
+        self.frozen = False
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x_bct: Tensor, frames_b: Tensor) -> Tensor:
+        """(B, C, T) with the frames (B,) of each utterance → (B, C, T)."""
+        if not self.training:
+            return self._scaled(x_bct, self.running_mean, self.running_var)
+        with torch.autocast(x_bct.device.type, enabled=False):
+            exact_bct = x_bct.float()
+            inside_b1t = inside_mask(frames_b, x_bct.shape[2])[:, None]
+            count = frames_b.sum()
+            mean_c = (exact_bct * inside_b1t).sum(dim=(0, 2)) / count
+            variance_c = ((exact_bct - mean_c[:, None]).square() * inside_b1t).sum(dim=(0, 2)) / count
+            if not self.frozen:
+                with torch.no_grad():
+                    unbiased_c = variance_c * (count / (count - 1).clamp(min=1))
+                    self.running_mean.lerp_(mean_c.detach(), self._momentum)
+                    self.running_var.lerp_(unbiased_c.detach(), self._momentum)
+            return self._scaled(exact_bct, mean_c, variance_c).to(x_bct.dtype)
+
+    def _scaled(self, x_bct: Tensor, mean_c: Tensor, variance_c: Tensor) -> Tensor:
+        scale_c = self.weight * (variance_c + self._eps).rsqrt()
+        return x_bct * scale_c[:, None] + (self.bias - mean_c * scale_c)[:, None]
+
+
+def statistics(model: nn.Module) -> dict[str, Tensor]:
+    """The running statistics of a model's batch normalisations, by name; what is averaged together with weights."""
+    return {
+        f"{name}.{key}": buffer
+        for name, module in model.named_modules()
+        if isinstance(module, MaskedBatchNorm)
+        for key, buffer in module.named_buffers()
+    }
+
+
+@contextmanager
+def frozen_statistics(model: nn.Module) -> Iterator[None]:
+    """Within the block no running statistics change: for a pass whose input is no data, or was seen before."""
+    norms = [module for module in model.modules() if isinstance(module, MaskedBatchNorm)]
+    for norm in norms:
+        norm.frozen = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.frozen = False
 
 
 class BiGru(nn.Module):

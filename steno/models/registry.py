@@ -6,12 +6,14 @@ from torch import Tensor, nn
 from steno.features.config import FeatureConfig, MaskConfig
 from steno.features.frontend import FrontEnd
 from steno.features.masking import apply_masks
-from steno.models.config import ConformerConfig, ModelConfig, ResCnnGruStreamConfig
+from steno.models.config import ConformerConfig, JasperConfig, ModelConfig, QuartzNetConfig, ResCnnGruStreamConfig
 from steno.models.conformer import Conformer
+from steno.models.jasper import Jasper
+from steno.models.quartznet import QuartzNet
 from steno.models.rescnn_bigru import ResCnnBiGru
 from steno.models.rescnn_gru_stream import ResCnnGruStream
 
-Encoder = ResCnnBiGru | ResCnnGruStream | Conformer
+Encoder = ResCnnBiGru | ResCnnGruStream | Conformer | Jasper | QuartzNet
 """Features (B, T, F) and their frames (B,) to logits (B, T', V) and their frames (B,)."""
 
 
@@ -56,6 +58,10 @@ def build_encoder(features: FeatureConfig, labels: int, config: ModelConfig) -> 
     """The encoder that a configuration describes, from features to V labels, with fresh weights."""
     if isinstance(config, ConformerConfig):
         return Conformer(features.size, labels, config)
+    if isinstance(config, JasperConfig):
+        return Jasper(features.size, labels, config)
+    if isinstance(config, QuartzNetConfig):
+        return QuartzNet(features.size, labels, config)
     if isinstance(config, ResCnnGruStreamConfig):
         return ResCnnGruStream(features.size, labels, config, features.seconds_per_frame)
     return ResCnnBiGru(features.size, labels, config)

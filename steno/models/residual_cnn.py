@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steno.models.config import ResCnnBiGruConfig
-from steno.models.layers import inside_mask, strided
+from steno.models.layers import ChannelNorm, inside_mask, strided
 
 
 class ResidualCnn2d(nn.Module):
@@ -56,10 +56,10 @@ class ResidualCnn1d(nn.Module):
             nn.Conv1d(features if i == 0 else self.size, self.size, 5, stride=stride, padding=2)
             for i, stride in enumerate(self._strides)
         )
-        self.norms = nn.ModuleList(_ChannelNorm(self.size) for _ in self._strides)
+        self.norms = nn.ModuleList(ChannelNorm(self.size) for _ in self._strides)
         self.blocks = nn.ModuleList(
             _Block(
-                [_ChannelNorm(self.size) for _ in range(2)],
+                [ChannelNorm(self.size) for _ in range(2)],
                 [nn.Conv1d(self.size, self.size, config.kernel, padding="same") for _ in range(2)],
                 config.dropout,
             )
@@ -75,18 +75,6 @@ class ResidualCnn1d(nn.Module):
         for block in self.blocks:
             x_bct = block(x_bct, frames_b)
         return x_bct.transpose(1, 2), frames_b
-
-
-class _ChannelNorm(nn.Module):
-    """Layer normalisation of each frame of (B, C, T) over its channels."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-
-    def forward(self, x_bct: Tensor) -> Tensor:
-        normalised: Tensor = self.norm(x_bct.transpose(1, 2)).transpose(1, 2)
-        return normalised
 
 
 class _Block(nn.Module):

@@ -16,9 +16,10 @@ from steno.data.batching import Indices, plan_batches
 from steno.data.loading import Batch, BatchLoader
 from steno.data.manifest import Manifest
 from steno.errors import StenoError
+from steno.models.layers import frozen_statistics, statistics
 from steno.models.registry import AcousticModel
 from steno.training import checkpoint
-from steno.training.averaging import ExponentialAverage, Weights, load_parameters, mean, swapped
+from steno.training.averaging import ExponentialAverage, Weights, load_weights, mean, swapped, weights_of
 from steno.training.display import Display
 from steno.training.interrupt import Interrupt
 from steno.training.loss import BadUtterance, find_bad, training_losses
@@ -102,13 +103,13 @@ class Trainer:
             self._end_epoch(self._validate())
 
     def final_weights(self) -> Weights:
-        """The parameters that the recipe asks for: the best checkpoint's, or the mean of the best ones."""
+        """The weights that the recipe asks for: the best checkpoint's, or the mean of the best ones."""
         kept = self.state.best if self._recipe.training.average == "best" else self.state.best[:1]
         return mean(checkpoint.load(self._run_dir / best.file)[0] for best in kept)
 
     def use(self, weights: Weights) -> None:
-        """Give the model these parameters."""
-        load_parameters(self.model, weights)
+        """Give the model these weights."""
+        load_weights(self.model, weights)
 
     def resume(self) -> None:
         """Continue from the last checkpoint of the run's folder."""
@@ -167,11 +168,22 @@ class Trainer:
         self._save()
 
     def _validate(self) -> Validation:
+        self._share_statistics()
         with swapped(self.model, self._average.weights if self._average else None):
             validation = self._validator.validate(self.model)
         for failure in validation.failures:
             self._name_bad(failure.id, failure.reason)
         return validation
+
+    def _share_statistics(self) -> None:
+        """The running statistics of batch normalisation become the mean of those of all processes."""
+        if self._fabric.world_size == 1:
+            return
+        own = statistics(self.model)
+        averaged = [self._average.weights[name] for name in own] if self._average else []
+        for statistic in (*own.values(), *averaged):
+            torch.distributed.all_reduce(statistic)
+            statistic /= self._fabric.world_size
 
     def _examples(self, validation: Validation) -> list[tuple[str, str]]:
         scored = validation.scores.utterances
@@ -258,7 +270,8 @@ class Trainer:
         """A loss of zero that still reaches every parameter, as the other processes expect of this one."""
         rate = self._recipe.features.sample_rate
         silence_bn = torch.zeros(1, rate, device=self._fabric.device)
-        log_probs_btv, _ = self._wrapped(silence_bn, torch.tensor([rate], device=self._fabric.device))
+        with frozen_statistics(self.model):
+            log_probs_btv, _ = self._wrapped(silence_bn, torch.tensor([rate], device=self._fabric.device))
         loss: Tensor = log_probs_btv.sum() * 0
         return loss
 
@@ -323,7 +336,7 @@ class Trainer:
         if not self._fabric.is_global_zero:
             return
         if entry in state.best:
-            weights: Weights = self._average.weights if self._average else {**dict(self.model.named_parameters())}
+            weights = self._average.weights if self._average else weights_of(self.model)
             checkpoint.save(self._run_dir / entry.file, weights, asdict(entry))
 
     def _save(self) -> None:
