@@ -6,6 +6,7 @@ Recognition using Bi-Directional Recurrent DNNs", 2014.
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path as File
 
 import numpy as np
@@ -21,6 +22,9 @@ from steno.lm import LanguageModelFile, open_lm
 from steno.text import BLANK, CharTokenizer
 
 _LN10 = math.log(10)
+_LEAST_WEIGHT = 1e-6
+"""In place of 0, because gains of phrases are divided by the weight that flashlight multiplies them with."""
+
 _NEVER = -1e4
 """Log-probability of what cannot be, finite because flashlight adds and compares it."""
 
@@ -51,12 +55,22 @@ class BeamDecoder:
         tokens = tokenizer.tokens
         self._space = tokens.index(" ") if " " in tokens else BLANK
         model = open_lm(lm) if lm is not None else None
+        if model is not None:
+            model.check_fits("".join(tokens[1:]))
         if model is not None and model.units == "words":
             self._close = self._space != BLANK
-            self._decoder = _lexicon_decoder(tokenizer, config, model, hotwords, self._space)
+            self._search: _Lexicon | _Free = _Lexicon(tokenizer, model, hotwords, self._space)
         else:
             self._close = False
-            self._decoder = _free_decoder(tokenizer, config, model, hotwords, self._space)
+            self._search = _Free(tokenizer, model, hotwords, self._space)
+        # flashlight does not keep a language model that is written in Python alive.
+        self._decoder, self._lm = self._search.decoder(config)
+
+    def reweighted(self, config: DecodingConfig) -> "BeamDecoder":
+        """A decoder with other widths and weights over the same vocabulary and language model."""
+        other = copy(self)
+        other._decoder, other._lm = self._search.decoder(config)
+        return other
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """Readings of an emission (T, V) with different paths, best first."""
@@ -113,77 +127,77 @@ def _path(result: "fl.DecodeResult", frames: int) -> Path:
     return np.asarray(result.tokens[1 : frames + 1], dtype=np.int64)
 
 
-def _lexicon_decoder(
-    tokenizer: CharTokenizer,
-    config: DecodingConfig,
-    model: LanguageModelFile,
-    hotwords: Sequence[Hotword],
-    space: int,
-) -> "fl.LexiconDecoder":
-    model.check_fits("".join(tokenizer.tokens[1:]))
-    known = [word for word in model.words() if not tokenizer.unknown(word)]
-    extra = {word for hotword in hotwords for word in hotword.phrase.split()} - set(known)
-    vocabulary = known + sorted(extra)
-    dictionary = Dictionary(vocabulary)
-    index = {word: number for number, word in enumerate(vocabulary)}
-    lm: fl.LM = kenlm.KenLM(str(model.path), dictionary)
-    weight = config.lm_weight * _LN10
-    phrases = [([index[w] for w in h.phrase.split()], h.boost * len(h.phrase.split())) for h in hotwords]
-    graph = PhraseGraph(phrases)
-    if phrases:
-        lm = _Boosted(lm, graph, max(weight, 1e-6))
-    trie = fl.Trie(len(tokenizer), space)
-    start = lm.start(False)
-    ending = [space] if space != BLANK else []
-    for number, word in enumerate(vocabulary):
-        _, score = lm.score(start, number)
-        trie.insert([*tokenizer.encode(word), *ending], number, score)
-    trie.smear(fl.SmearingMode.MAX)
-    options = fl.LexiconDecoderOptions(
-        beam_size=config.beam,
-        beam_size_token=min(config.beam_tokens, len(tokenizer)),
-        beam_threshold=config.beam_threshold,
-        lm_weight=max(weight, 1e-6) if phrases else weight,
-        word_score=config.word_score,
-        unk_score=-math.inf,
-        sil_score=0.0,
-        log_add=True,
-        criterion_type=fl.CriterionType.CTC,
-    )
-    decoder = fl.LexiconDecoder(options, trie, lm, space, BLANK, len(vocabulary), [], False)
-    return decoder
+class _Lexicon:
+    """Words of a language model and of the hotwords, spelled in a trie."""
+
+    def __init__(
+        self, tokenizer: CharTokenizer, model: LanguageModelFile, hotwords: Sequence[Hotword], space: int
+    ) -> None:
+        known = [word for word in model.words() if not tokenizer.unknown(word)]
+        extra = {word for hotword in hotwords for word in hotword.phrase.split()} - set(known)
+        vocabulary = known + sorted(extra)
+        index = {word: number for number, word in enumerate(vocabulary)}
+        self._labels, self._space, self._unknown = len(tokenizer), space, len(vocabulary)
+        self._lm = kenlm.KenLM(str(model.path), Dictionary(vocabulary))
+        phrases = [([index[w] for w in h.phrase.split()], h.boost * len(h.phrase.split())) for h in hotwords]
+        self._graph = PhraseGraph(phrases) if phrases else None
+        self._trie = fl.Trie(self._labels, space)
+        start = self._lm.start(False)
+        ending = [space] if space != BLANK else []
+        for number, word in enumerate(vocabulary):
+            _, score = self._lm.score(start, number)
+            self._trie.insert([*tokenizer.encode(word), *ending], number, score)
+        self._trie.smear(fl.SmearingMode.MAX)
+
+    def decoder(self, config: DecodingConfig) -> "tuple[fl.LexiconDecoder, fl.LM]":
+        weight = max(config.lm_weight * _LN10, _LEAST_WEIGHT)
+        options = fl.LexiconDecoderOptions(
+            beam_size=config.beam,
+            beam_size_token=min(config.beam_tokens, self._labels),
+            beam_threshold=config.beam_threshold,
+            lm_weight=weight,
+            word_score=config.word_score,
+            unk_score=-math.inf,
+            sil_score=0.0,
+            log_add=True,
+            criterion_type=fl.CriterionType.CTC,
+        )
+        lm = _Boosted(self._lm, self._graph, weight) if self._graph else self._lm
+        return fl.LexiconDecoder(options, self._trie, lm, self._space, BLANK, self._unknown, [], False), lm
 
 
-def _free_decoder(
-    tokenizer: CharTokenizer,
-    config: DecodingConfig,
-    model: LanguageModelFile | None,
-    hotwords: Sequence[Hotword],
-    space: int,
-) -> "fl.LexiconFreeDecoder":
-    lm: fl.LM = fl.ZeroLM()
-    weight = 1.0
-    if model is not None:
-        model.check_fits("".join(tokenizer.tokens[1:]))
-        if any(len(token) > 1 for token in tokenizer.tokens[1:]):
-            raise DecodingError(
-                f"{model.path}: a language model of characters, and this model writes word pieces",
-                "Build one of words: steno lm build TEXT -o words.bin",
-            )
-        lm = kenlm.KenLM(str(model.path), Dictionary(["|" if token == " " else token for token in tokenizer.tokens]))
-        weight = max(config.lm_weight * _LN10, 1e-6)
-    if hotwords:
-        lm = _Boosted(lm, _token_graph(tokenizer, hotwords), weight)
-    options = fl.LexiconFreeDecoderOptions(
-        beam_size=config.beam,
-        beam_size_token=min(config.beam_tokens, len(tokenizer)),
-        beam_threshold=config.beam_threshold,
-        lm_weight=weight,
-        sil_score=config.word_score,
-        log_add=True,
-        criterion_type=fl.CriterionType.CTC,
-    )
-    return fl.LexiconFreeDecoder(options, lm, space, BLANK, [])
+class _Free:
+    """Any sequence of tokens, with a language model of characters or with none."""
+
+    def __init__(
+        self, tokenizer: CharTokenizer, model: LanguageModelFile | None, hotwords: Sequence[Hotword], space: int
+    ) -> None:
+        self._labels, self._space = len(tokenizer), space
+        self._lm: fl.LM = fl.ZeroLM()
+        self._weighted = model is not None
+        if model is not None:
+            if any(len(token) > 1 for token in tokenizer.tokens[1:]):
+                raise DecodingError(
+                    f"{model.path}: a language model of characters, and this model writes word pieces",
+                    "Build one of words: steno lm build TEXT -o words.bin",
+                )
+            spelled = ["|" if token == " " else token for token in tokenizer.tokens]
+            self._lm = kenlm.KenLM(str(model.path), Dictionary(spelled))
+        self._graph = _token_graph(tokenizer, hotwords) if hotwords else None
+
+    def decoder(self, config: DecodingConfig) -> "tuple[fl.LexiconFreeDecoder, fl.LM]":
+        weight = max(config.lm_weight * _LN10, _LEAST_WEIGHT) if self._weighted else 1.0
+        options = fl.LexiconFreeDecoderOptions(
+            beam_size=config.beam,
+            beam_size_token=min(config.beam_tokens, self._labels),
+            beam_threshold=config.beam_threshold,
+            lm_weight=weight,
+            sil_score=config.word_score,
+            log_add=True,
+            criterion_type=fl.CriterionType.CTC,
+        )
+        lm = _Boosted(self._lm, self._graph, weight) if self._graph else self._lm
+        return fl.LexiconFreeDecoder(options, lm, self._space, BLANK, []), lm
 
 
 def _token_graph(tokenizer: CharTokenizer, hotwords: Sequence[Hotword]) -> PhraseGraph:

@@ -1,6 +1,7 @@
 """The model folder: the one artefact that is trained, logged, measured and served."""
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,11 +58,30 @@ def read_config(folder: Path) -> FolderConfig:
 
 
 def write_config(folder: Path, config: FolderConfig) -> None:
-    """Write ``config.yaml`` with the digests of the weights and the graph as they are in the folder now."""
-    files = {name: digest(folder / name) for name in (WEIGHTS, ONNX, STREAM) if (folder / name).is_file()}
+    """Write ``config.yaml`` with the digests of the other files that are in the folder now, but for the card."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in (CONFIG, CARD))
+    files = {name: digest(folder / name) for name in names}
     data = config.model_copy(update={"files": files}).model_dump(mode="json")
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     (folder / CONFIG).write_text(text, encoding="utf-8")
+
+
+def with_decoding(
+    folder: Path, target: Path, decoding: DecodingConfig, lm: Path | None, measured: dict[str, Any]
+) -> None:
+    """Give a model folder, or a copy of it at ``target``, settings of decoding and their language model.
+
+    ``measured`` is what was found with them, for the provenance.
+    """
+    config = read_config(folder)
+    if target != folder:
+        shutil.copytree(folder, target)
+    if config.decoding.lm is not None and config.decoding.lm != decoding.lm:
+        (target / config.decoding.lm).unlink(missing_ok=True)
+    if decoding.lm is not None and lm is not None and lm.resolve() != (target / decoding.lm).resolve():
+        shutil.copyfile(lm, target / decoding.lm)
+    provenance = {**config.provenance, "decoding": measured}
+    write_config(target, config.model_copy(update={"decoding": decoding, "provenance": provenance}))
 
 
 def verified(folder: Path, config: FolderConfig, name: str) -> Path:

@@ -1,0 +1,102 @@
+"""`steno lm tune`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from steno.evaluation.tuning import Trial
+
+
+def tune(
+    model: Annotated[str, typer.Argument(help="A model folder or a reference; a reference needs --to.")],
+    lm: Annotated[Path, typer.Option(help="A language model that `steno lm build` wrote.")],
+    data: Annotated[Path, typer.Option(help="A dev manifest with text; never the one that you report on.")],
+    to: Annotated[
+        Path | None, typer.Option(help="A new model folder with the result; by default the model's own is changed.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Pairs of weights that bayes tries.")] = 30,
+    search: Annotated[
+        Literal["bayes", "grid"], typer.Option(help="bayes: each pair where the last ones promise most.")
+    ] = "bayes",
+    beam: Annotated[int, typer.Option(min=1, help="Readings kept after each frame.")] = 50,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N utterances.")] = None,
+    surface: Annotated[Path | None, typer.Option(help="A JSON file that gets every trial.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the choice of pairs.")] = 1,
+    uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
+) -> None:
+    """Find a language model's weights on a dev set, calibrate confidences there, and keep both in the model folder."""
+    import orjson
+    from rich.console import Console
+
+    from steno.cli.show import rate
+    from steno.data.manifest import Manifest
+    from steno.errors import ModelError
+    from steno.evaluation.emissions import emissions
+    from steno.evaluation.tuning import tune as search_weights
+    from steno.runtime import DecodingOptions, Recognizer
+    from steno.runtime.folder import with_decoding
+    from steno.tracking.registry import resolve
+
+    if to is None and model.startswith(("models:", "runs:")):
+        raise ModelError(f"{model}: a registered model is not changed", "Name a new folder with --to.")
+    if to is not None and to.exists():
+        raise ModelError(f"{to}: is there already", "Name a new folder.")
+    manifest = Manifest(data)
+    folder = resolve(model, uri)
+    recognizer = Recognizer(folder, decoding=DecodingOptions(method="greedy"))
+    console = Console(stderr=True)
+    with console.status("emissions of the dev set"):
+        found = emissions(recognizer, folder, manifest, limit)
+    for identity, reason in found.left_out.items():
+        typer.echo(f"left out    {identity}: {reason}", err=True)
+    name = "lm" + "".join(lm.suffixes[-2:] if lm.suffix == ".gz" else lm.suffixes[-1:])
+    with console.status("weights") as status:
+
+        def watch(trial: "Trial") -> None:
+            status.update(f"lm_weight {trial.lm_weight:g}, word_score {trial.word_score:g}: WER {trial.wer:.2%}")
+
+        tuned = search_weights(
+            recognizer, found, lm, name, beam=beam, trials=trials, search=search, seed=seed, watch=watch
+        )
+    typer.echo(_table(tuned.trials))
+    config = tuned.config
+    typer.echo(f"best        lm_weight {config.lm_weight:g}, word_score {config.word_score:g}, beam {config.beam}")
+    typer.echo(f"WER greedy  {rate(tuned.greedy.wer, tuned.greedy.wer_interval())}")
+    typer.echo(f"WER with LM {rate(tuned.scores.wer, tuned.scores.wer_interval())}  (on the very data it was tuned on)")
+    if surface is not None:
+        surface.write_bytes(orjson.dumps(list(tuned.trials), option=orjson.OPT_INDENT_2))
+        typer.echo(f"surface     {surface}")
+    target = to or folder
+    measured = {
+        "manifest": str(data),
+        "digest": manifest.digest,
+        "utterances": len(found),
+        "trials": len(tuned.trials),
+        "greedy_wer": round(tuned.greedy.wer, 5),
+        "wer": round(tuned.scores.wer, 5),
+    }
+    with_decoding(folder, target, config, lm, measured)
+    typer.echo(f"kept in     {target}")
+
+
+def _table(trials: "Sequence[Trial]") -> str:
+    """The surface: the least word error rate found in each cell of weight and score."""
+    weights = sorted({_cell(trial.lm_weight, 0.25) for trial in trials})
+    scores = sorted({_cell(trial.word_score, 1.0) for trial in trials})
+    lines = ["dev WER, the best of each cell (rows: lm_weight, columns: word_score)"]
+    lines.append("        " + "".join(f"{score:8.1f}" for score in scores))
+    for weight in weights:
+        row = f"{weight:8.2f}"
+        for score in scores:
+            here = [t.wer for t in trials if (_cell(t.lm_weight, 0.25), _cell(t.word_score, 1.0)) == (weight, score)]
+            row += f"{min(here):8.1%}" if here else "       –"
+        lines.append(row)
+    return "\n".join(lines)
+
+
+def _cell(value: float, width: float) -> float:
+    return round(value / width) * width

@@ -1,0 +1,163 @@
+"""Weights of a language model found on a dev set, and confidences calibrated there."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from steno.decoding.beam import BeamDecoder
+from steno.decoding.build import Decoder
+from steno.decoding.config import CalibrationConfig, DecodingConfig
+from steno.decoding.greedy import GreedyDecoder
+from steno.decoding.words import transcript
+from steno.evaluation.alignment import align
+from steno.evaluation.emissions import Emissions
+from steno.evaluation.score import Scores, score
+from steno.runtime import Recognizer
+from steno.text import words
+
+Search = Literal["bayes", "grid"]
+
+_GRID_WEIGHTS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.3)
+_GRID_SCORES = (-1.0, 0.0, 1.0, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pair of weights, and the word error rate that it gave."""
+
+    lm_weight: float
+    word_score: float
+    wer: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning found: settings with calibrations, the scores they give, greedy's, and every trial."""
+
+    config: DecodingConfig
+    scores: Scores
+    greedy: Scores
+    trials: tuple[Trial, ...]
+
+
+def tune(
+    recognizer: Recognizer,
+    emissions: Emissions,
+    lm: Path,
+    stored_as: str,
+    *,
+    beam: int = 50,
+    trials: int = 30,
+    search: Search = "bayes",
+    seed: int = 1,
+    watch: Callable[[Trial], None] = lambda trial: None,
+) -> Tuned:
+    """Find the language model's weight and the word score with the least word error rate.
+
+    Args:
+        recognizer: its tokeniser and times.
+        emissions: of the dev set.
+        lm: the language model.
+        stored_as: the name it gets in the model folder.
+        beam: readings kept after each frame.
+        trials: how many pairs ``bayes`` tries (a tree-structured Parzen estimator); ``grid`` tries all of its own.
+        search: how pairs are chosen.
+        seed: of the choice.
+        watch: is told of each trial.
+
+    Raises:
+        LanguageModelError: the language model cannot be read, or does not fit the alphabet.
+    """
+    start = DecodingConfig(method="beam", beam=beam, lm=stored_as)
+    decoder = BeamDecoder(recognizer.tokenizer, start, lm)
+    tried: dict[tuple[float, float], Trial] = {}
+
+    def rate(lm_weight: float, word_score: float) -> float:
+        pair = (round(lm_weight, 3), round(word_score, 3))
+        if pair not in tried:
+            config = start.model_copy(update={"lm_weight": pair[0], "word_score": pair[1]})
+            tried[pair] = Trial(*pair, _scores(recognizer, decoder.reweighted(config), emissions).wer)
+            watch(tried[pair])
+        return tried[pair].wer
+
+    if search == "grid":
+        for lm_weight in _GRID_WEIGHTS:
+            for word_score in _GRID_SCORES:
+                rate(lm_weight, word_score)
+    else:
+        _bayes(rate, trials, seed)
+    best = min(tried.values(), key=lambda trial: trial.wer)
+    config = start.model_copy(update={"lm_weight": best.lm_weight, "word_score": best.word_score})
+    chosen = decoder.reweighted(config)
+    calibrations = {
+        "greedy": calibrate(_judged(recognizer, GreedyDecoder(), emissions)),
+        "beam": calibrate(_judged(recognizer, chosen, emissions)),
+    }
+    return Tuned(
+        config.model_copy(update={"calibration": {key: value for key, value in calibrations.items() if value}}),
+        _scores(recognizer, chosen, emissions),
+        _scores(recognizer, GreedyDecoder(), emissions),
+        tuple(tried.values()),
+    )
+
+
+def _bayes(rate: Callable[[float, float], float], trials: int, seed: int) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, trials)))
+    study.enqueue_trial({"lm_weight": 0.5, "word_score": 0.5})
+    study.optimize(
+        lambda trial: rate(trial.suggest_float("lm_weight", 0.0, 2.0), trial.suggest_float("word_score", -3.0, 5.0)),
+        n_trials=trials,
+    )
+
+
+def _scores(recognizer: Recognizer, decoder: Decoder, emissions: Emissions) -> Scores:
+    tokens = recognizer.tokenizer.tokens
+    texts = (transcript(decoder.decode(part_tv), part_tv, tokens, 1.0).text for part_tv in emissions)
+    return score(zip(emissions.ids, emissions.references, texts, strict=True))
+
+
+def _judged(recognizer: Recognizer, decoder: Decoder, emissions: Emissions) -> list[tuple[float, bool]]:
+    """Raw confidence of each word that was heard, and whether it is right."""
+    judged: list[tuple[float, bool]] = []
+    tokens = recognizer.tokenizer.tokens
+    for part_tv, reference in zip(emissions, emissions.references, strict=True):
+        heard = transcript(decoder.decode(part_tv), part_tv, tokens, 1.0).words
+        pairs = [p for p in align(words(reference), [word.text for word in heard]) if p.hypothesis is not None]
+        judged += [(word.confidence, pair.kind == "correct") for word, pair in zip(heard, pairs, strict=True)]
+    return judged
+
+
+def calibrate(judged: Sequence[tuple[float, bool]], steps: int = 50) -> CalibrationConfig | None:
+    """Logistic regression of being right on the raw confidence's log-odds, by Newton's method.
+
+    None where it cannot be told: no words, or all of them right, or all wrong. Source: Platt, 1999, with his
+    regularised targets.
+    """
+    right = sum(good for _, good in judged)
+    wrong = len(judged) - right
+    if not right or not wrong:
+        return None
+    raw = np.clip([confidence for confidence, _ in judged], 1e-6, 1 - 1e-6)
+    odds = np.log(raw / (1 - raw))
+    target = np.where([good for _, good in judged], (right + 1) / (right + 2), 1 / (wrong + 2))
+    design = np.stack([odds, np.ones_like(odds)], axis=1)
+    weights = np.array([1.0, 0.0])
+    for _ in range(steps):
+        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        gradient = design.T @ (chance - target)
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-6 * np.eye(2)
+        change = np.linalg.solve(curvature, gradient)
+        weights -= np.clip(change, -2, 2)
+        if np.abs(change).max() < 1e-8:
+            break
+    slope, offset = float(weights[0]), float(weights[1])
+    if slope < 0:  # the raw score says nothing: the share of right words is all that is known
+        slope, offset = 0.0, math.log(right / wrong)
+    return CalibrationConfig(slope=round(slope, 5), offset=round(offset, 5))

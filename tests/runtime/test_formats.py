@@ -1,0 +1,59 @@
+"""Subtitles, CTM and JSON of transcripts."""
+
+import itertools
+
+from steno.decoding.transcript import Alternative, Token, Transcript, Word
+from steno.runtime.alignment import to_textgrid
+from steno.runtime.formats import cues_of, to_ctm, to_dict, to_srt, to_vtt
+
+
+def said(*times: tuple[str, float, float]) -> Transcript:
+    words = tuple(Word(text, start, end, 0.5, (Token(text[0], start, end),)) for text, start, end in times)
+    return Transcript(" ".join(word.text for word in words), words)
+
+
+def test_srt_and_vtt() -> None:
+    transcript = said(("hello", 0.5, 0.9), ("world", 1.0, 1.25), ("later", 3661.5, 3662.0))
+    assert to_srt(transcript) == (
+        "1\n00:00:00,500 --> 00:00:01,250\nhello world\n\n2\n01:01:01,500 --> 01:01:02,000\nlater\n"
+    )
+    assert to_vtt(transcript).startswith("WEBVTT\n\n00:00:00.500 --> 00:00:01.250\nhello world\n")
+    assert to_srt(Transcript("")) == ""
+
+
+def test_cues_are_short_and_hold_every_word() -> None:
+    transcript = said(*((f"word{n:03d}", n * 0.4, n * 0.4 + 0.3) for n in range(100)))
+    cues = list(cues_of(transcript.words))
+    assert " ".join(text.replace("\n", " ") for _, _, text in cues) == transcript.text
+    for start, end, text in cues:
+        assert end - start <= 6
+        assert len(text.splitlines()) <= 2
+        assert max(map(len, text.splitlines())) <= 42
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(cues))
+
+
+def test_ctm_and_json() -> None:
+    transcript = Transcript("hi", said(("hi", 0.5, 0.75)).words, (Alternative("hi", -1.0), Alternative("high", -2.0)))
+    assert to_ctm(transcript, "talk") == "talk 1 0.50 0.25 hi 0.5000\n"
+    found = to_dict(transcript)
+    assert found["words"] == [
+        {
+            "word": "hi",
+            "start": 0.5,
+            "end": 0.75,
+            "confidence": 0.5,
+            "characters": [{"text": "h", "start": 0.5, "end": 0.75}],
+        }
+    ]
+    assert found["alternatives"] == [{"text": "hi", "score": -1.0}, {"text": "high", "score": -2.0}]
+
+
+def test_textgrid_tiers_cover_the_recording_without_gaps() -> None:
+    grid = to_textgrid(said(('say "hi"', 0.5, 0.75), ("now", 0.75, 1.0)), 2.0)
+    assert 'text = "say ""hi"""' in grid
+    edges = [float(line.split("=")[1]) for line in grid.splitlines() if line.startswith("            xm")]
+    half = len(edges) // 2
+    for tier in (edges[:half], edges[half:]):
+        assert tier[0] == 0
+        assert tier[-1] == 2.0
+        assert tier[1:-1:2] == tier[2::2]
