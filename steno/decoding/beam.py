@@ -133,7 +133,8 @@ class _Lexicon:
     def __init__(
         self, tokenizer: CharTokenizer, model: LanguageModelFile, hotwords: Sequence[Hotword], space: int
     ) -> None:
-        known = [word for word in model.words() if not tokenizer.unknown(word)]
+        alphabet = set(tokenizer.tokens[1:])
+        known = [word for word in model.words() if alphabet.issuperset(word)]
         extra = {word for hotword in hotwords for word in hotword.phrase.split()} - set(known)
         vocabulary = known + sorted(extra)
         index = {word: number for number, word in enumerate(vocabulary)}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path as File
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from steno.decoding.config import DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
@@ -10,6 +10,9 @@ from steno.decoding.hotwords import parse_hotwords
 from steno.decoding.path import Emission, Hypothesis
 from steno.errors import DecodingError
 from steno.text import CharTokenizer
+
+if TYPE_CHECKING:
+    from steno.decoding.beam import BeamDecoder
 
 Method = Literal["greedy", "beam"]
 
@@ -83,7 +86,7 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
 
 def build_decoder(
     tokenizer: CharTokenizer, config: DecodingConfig, lm: File | None, hotwords: tuple[str, ...] = (), nbest: int = 1
-) -> Decoder:
+) -> "GreedyDecoder | BeamDecoder":
     """The decoder of these settings; ``lm`` is the file of ``config.lm``.
 
     Raises:

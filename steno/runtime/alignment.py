@@ -69,7 +69,11 @@ def to_textgrid(aligned: Transcript, seconds: float) -> str:
         lines += ["        xmin = 0", f"        xmax = {seconds:.4f}", f"        intervals: size = {len(intervals)}"]
         for place, (start, end, text) in enumerate(intervals, start=1):
             quoted = text.replace('"', '""')
-            lines += [f"        intervals [{place}]:", f"            xmin = {start:.4f}", f"            xmax = {end:.4f}"]
+            lines += [
+                f"        intervals [{place}]:",
+                f"            xmin = {start:.4f}",
+                f"            xmax = {end:.4f}",
+            ]
             lines += [f'            text = "{quoted}"']
     return "\n".join(lines) + "\n"
 

@@ -4,20 +4,25 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
 from steno.audio import Samples
-from steno.decoding.build import Decoder, DecodingOptions, build_decoder, settle
+from steno.decoding.build import DecodingOptions, build_decoder, settle
+from steno.decoding.greedy import GreedyDecoder
 from steno.decoding.incremental import IncrementalDecoder, IncrementalGreedy
 from steno.decoding.path import Emission
 from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript
-from steno.errors import DecodingError, ModelError
+from steno.errors import ModelError
 from steno.runtime.folder import ONNX, read_config, verified
 from steno.runtime.streaming import EndpointConfig, StreamingSession, WindowConfig
 from steno.runtime.streaming.streamer import Streamer
+
+if TYPE_CHECKING:
+    from steno.decoding.beam import BeamDecoder
 
 
 class Recognizer:
@@ -72,7 +77,6 @@ class Recognizer:
             window: sizes of the windows; None is a good choice.
 
         Raises:
-            DecodingError: this decoder cannot go on as frames arrive.
             ModelError: ``stream.onnx`` cannot be used, or a window was given to a model that needs none.
             StenoError: the voice detector does not know the model's rate.
         """
@@ -102,10 +106,14 @@ class Recognizer:
         return Streamer(self._folder, self.config, self._session, self._load)
 
     def _incremental(self) -> IncrementalDecoder:
-        if self.decoding.method != "greedy":
-            raise DecodingError("beam search does not stream", "Choose greedy decoding: --decoder greedy.")
-        calibration = self.decoding.calibration.get("greedy")
-        return IncrementalGreedy(self.tokenizer.tokens, self.config.seconds_per_frame, calibration)
+        tokens, seconds = self.tokenizer.tokens, self.config.seconds_per_frame
+        calibration = self.decoding.calibration.get(self.decoding.method)
+        if isinstance(self._decoder, GreedyDecoder):
+            return IncrementalGreedy(tokens, seconds, calibration)
+        from steno.decoding.incremental_beam import IncrementalBeam
+
+        own = self._decoder.reweighted(self.decoding)
+        return IncrementalBeam(own, tokens, seconds, calibration, self._nbest)
 
     def _load(self, path: Path) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
@@ -117,7 +125,7 @@ class Recognizer:
         except Exception as error:  # onnxruntime raises its own, unrelated types for each kind of damage
             raise ModelError(f"{path}: ONNX Runtime cannot load it ({error})") from error
 
-    def _build_decoder(self, folder: Path, options: DecodingOptions) -> Decoder:
+    def _build_decoder(self, folder: Path, options: DecodingOptions) -> "GreedyDecoder | BeamDecoder":
         name = self.decoding.lm
         if name is None:
             file = None

@@ -1,0 +1,124 @@
+"""Beam search: against the sum over all paths, with hotwords, and as a stream."""
+
+import math
+from collections import defaultdict
+from itertools import product
+
+import numpy as np
+import pytest
+
+from steno.decoding.beam import BeamDecoder
+from steno.decoding.build import DecodingOptions, settle
+from steno.decoding.config import DecodingConfig
+from steno.decoding.greedy import collapse
+from steno.decoding.hotwords import Hotword
+from steno.decoding.incremental_beam import IncrementalBeam
+from steno.decoding.words import transcript
+from steno.errors import DecodingError
+from steno.text import CharTokenizer
+
+TOKENIZER = CharTokenizer(" abct")
+WIDE = DecodingConfig(method="beam", beam=500, beam_tokens=6, beam_threshold=100)
+
+
+def random_emission(frames: int, seed: int, sharp: float = 2.0) -> np.ndarray:
+    logits = np.random.default_rng(seed).normal(size=(frames, len(TOKENIZER))) * sharp
+    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def spelled(text: str, second: dict[int, str] | None = None) -> np.ndarray:
+    """An emission of a text, one frame a character with a blank after it; at some places another is nearly as good."""
+    rows = []
+    for place, character in enumerate(text):
+        row = np.full(len(TOKENIZER), 0.001)
+        row[TOKENIZER.encode(character)[0]] = 0.6
+        if second and place in second:
+            row[TOKENIZER.encode(second[place])[0]] = 0.35
+        blank = np.full(len(TOKENIZER), 0.001)
+        blank[0] = 1.0
+        rows += [row, blank]
+    table = np.array(rows)
+    return np.log(table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def text(decoder: BeamDecoder, emission: np.ndarray) -> str:
+    return transcript(decoder.decode(emission), emission, TOKENIZER.tokens, 0.04).text
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_without_a_model_it_sums_over_the_paths_of_a_reading(seed: int) -> None:
+    emission = random_emission(5, seed, sharp=1.0)
+    emission[:, TOKENIZER.encode(" ")] = -50.0  # flashlight merges readings that differ by outer spaces
+    sums: dict[str, float] = defaultdict(float)
+    for path in product(range(len(TOKENIZER)), repeat=5):
+        reading = TOKENIZER.decode(collapse(np.array(path)))
+        sums[reading] += math.exp(sum(float(emission[t, v]) for t, v in enumerate(path)))
+    found = BeamDecoder(TOKENIZER, WIDE).decode(emission)[0]
+    # flashlight adds up paths that end in a blank, and those that do not, but never the two sums.
+    chance = sums[TOKENIZER.decode(collapse(found.path_t))]
+    assert chance >= max(sums.values()) / 2
+    assert chance / 2 <= math.exp(found.score) <= chance * 1.0001
+
+
+def test_a_path_has_a_label_for_each_frame() -> None:
+    for frames in (1, 2, 30):
+        assert len(BeamDecoder(TOKENIZER, WIDE).decode(random_emission(frames, 1))[0].path_t) == frames
+    assert len(BeamDecoder(TOKENIZER, WIDE).decode(np.zeros((0, 6), np.float32))[0].path_t) == 0
+
+
+def test_a_hotword_is_preferred_where_it_was_nearly_heard() -> None:
+    emission = spelled("a bat", second={2: "c"})
+    assert text(BeamDecoder(TOKENIZER, WIDE), emission) == "a bat"
+    assert text(BeamDecoder(TOKENIZER, WIDE, hotwords=[Hotword("cat", 3.0)]), emission) == "a cat"
+    assert text(BeamDecoder(TOKENIZER, WIDE, hotwords=[Hotword("a cat", 3.0)]), emission) == "a cat"
+    assert text(BeamDecoder(TOKENIZER, WIDE, hotwords=[Hotword("cat", 0.1)]), emission) == "a bat"
+    assert text(BeamDecoder(TOKENIZER, WIDE, hotwords=[Hotword("ca", 3.0)]), emission) == "a bat"
+
+
+def test_other_readings_come_in_their_order() -> None:
+    emission = spelled("bat", second={0: "c"})
+    decoder = BeamDecoder(TOKENIZER, WIDE, nbest=2)
+    found = transcript(decoder.decode(emission), emission, TOKENIZER.tokens, 0.04, nbest=2)
+    assert [other.text for other in found.alternatives] == ["bat", "cat"]
+    assert found.alternatives[0].score > found.alternatives[1].score
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+@pytest.mark.parametrize("hotwords", [[], [Hotword("ab", 2.0)]])
+def test_a_stream_ends_as_the_whole_does(size: int, hotwords: list[Hotword]) -> None:
+    narrow = DecodingConfig(method="beam", beam=8)
+    stream = IncrementalBeam(BeamDecoder(TOKENIZER, narrow, hotwords=hotwords), TOKENIZER.tokens, 0.04)
+    whole = BeamDecoder(TOKENIZER, narrow, hotwords=hotwords)
+    for seed in range(3):
+        emission = random_emission(40, seed)
+        stream.reset(5.0)
+        for start in range(0, 40, size):
+            stream.push(emission[start : start + size])
+            stream.partial()
+        expected = transcript(whole.decode(emission), emission, TOKENIZER.tokens, 0.04, offset=5.0)
+        assert stream.finish().words == expected.words
+
+
+def test_options_that_greedy_cannot_honour_are_refused() -> None:
+    greedy = DecodingConfig()
+    for options in (
+        DecodingOptions("greedy", lm="x.bin"),
+        DecodingOptions("greedy", hotwords=("a",)),
+        DecodingOptions("greedy", nbest=3),
+        DecodingOptions("greedy", beam=10),
+    ):
+        with pytest.raises(DecodingError, match="greedy decoding cannot use --"):
+            settle(greedy, options)
+    with pytest.raises(DecodingError, match="no language model to weigh"):
+        settle(greedy, DecodingOptions(lm_weight=0.5))
+    assert settle(greedy, DecodingOptions(hotwords=("a",))).method == "beam"
+    assert settle(greedy, DecodingOptions()).method == "greedy"
+
+
+def test_what_a_folder_stores_holds_until_it_is_said_otherwise() -> None:
+    stored = DecodingConfig(method="beam", lm="lm.bin", lm_weight=0.7, word_score=1.5)
+    assert settle(stored, DecodingOptions()) == stored
+    assert settle(stored, DecodingOptions(method="greedy")).lm is None
+    without = settle(stored, DecodingOptions(lm="none"))
+    assert (without.lm, without.word_score, without.method) == (None, 0.0, "beam")
+    assert settle(stored, DecodingOptions(lm="other.bin", lm_weight=0.2)).lm_weight == 0.2
