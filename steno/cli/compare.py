@@ -54,12 +54,12 @@ def compare(
         [measure(recognizer, manifest, model, form) for recognizer, model in zip(recognizers, models, strict=True)],
         significance,
     )
+    if report:
+        write_report(report, comparison_report(found, 10 if audio is None else audio))
     if format == "json":
         typer.echo(orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode())
     else:
         _print(found)
-    if report:
-        write_report(report, comparison_report(found, 10 if audio is None else audio))
 
 
 def _print(found: "Comparison") -> None:
@@ -90,6 +90,7 @@ def _print(found: "Comparison") -> None:
     for row in found.most_different[:5]:
         typer.echo(f"{row[0].scored.id}\n  reference  {row[0].scored.reference}")
         for place, heard in enumerate(row):
-            typer.echo(f"  {name(place):<9}  {heard.scored.hypothesis}  ({heard.scored.words.errors} errors)")
+            errors = heard.scored.words.errors
+            typer.echo(f"  {name(place):<9}  {heard.scored.hypothesis}  ({errors} error{'s' * (errors != 1)})")
     for entry in found.left_out:
         typer.echo(f"left out    {entry.id}: {entry.reason}", err=True)

@@ -47,13 +47,13 @@ def evaluate(
     recognizer = Recognizer(resolve(model, uri))
     form = Normalization(normalize, alphabet_of(recognizer))
     found = analyse(measure(recognizer, manifest, model, form).checked())
+    html = evaluation_report(found, 20 if audio is None else audio) if report or logged else ""
+    if report:
+        write_report(report, html)
     if format == "json":
         typer.echo(orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode())
     else:
         _print(found)
-    html = evaluation_report(found, 20 if audio is None else audio) if report or logged else ""
-    if report:
-        write_report(report, html)
     if logged:
         from steno.tracking.reports import log_evaluation
 

@@ -63,8 +63,8 @@ class Evaluation:
 
     @property
     def real_time_factor(self) -> float:
-        """Wall time by audio time: 0.1 is ten times as fast as speech; 0 where the manifest states no durations."""
-        return self.seconds / self.audio_seconds if self.audio_seconds else 0.0
+        """Wall time by audio time: 0.1 is ten times as fast as speech."""
+        return self.seconds / self.audio_seconds
 
     def checked(self) -> "Evaluation":
         """Itself, if anything was scored.
@@ -111,9 +111,8 @@ def evaluate(
             left_out.append(LeftOut(utterance.id, result.error.message if result.error else "failed"))
             continue
         (scored,) = score([(utterance.id, reference, form.apply(result.transcript.text))]).utterances
-        heard: tuple[Word, ...] = getattr(result.transcript, "words", ())
-        measured.append(Measured(utterance, scored, heard))
-        audio_seconds += utterance.duration
+        measured.append(Measured(utterance, scored, result.transcript.words))
+        audio_seconds += result.seconds
     seconds = time.perf_counter() - start
     return Evaluation(
         model, manifest.path, manifest.digest, form, tuple(measured), tuple(left_out), seconds, audio_seconds
