@@ -9,14 +9,15 @@ import typer
 
 from steno import __version__
 from steno.cli import data, lm, models, track
-from steno.cli.compare import compare
 from steno.cli.align import align
+from steno.cli.compare import compare
 from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
 from steno.cli.listen import listen
 from steno.cli.serve import serve
 from steno.cli.train import train
 from steno.cli.transcribe import transcribe
+from steno.cli.tune import tune
 from steno.errors import MissingExtraError, StenoError
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
+lm.app.command("tune")(tune)
 app.add_typer(lm.app, name="lm")
 app.add_typer(models.app, name="models")
 app.add_typer(track.app, name="track")

@@ -11,15 +11,14 @@ from pathlib import Path as File
 
 import numpy as np
 from flashlight.lib.text import decoder as fl
-from flashlight.lib.text.decoder import kenlm
 from flashlight.lib.text.dictionary import Dictionary
 
 from steno.decoding.config import DecodingConfig
 from steno.decoding.hotwords import Hotword, Node, PhraseGraph
-from steno.decoding.path import WORD_MARK, Emission, Hypothesis, Path
+from steno.decoding.path import Emission, Hypothesis, Path
 from steno.errors import DecodingError
 from steno.lm import LanguageModelFile, open_lm
-from steno.text import BLANK, CharTokenizer
+from steno.text import BLANK, WORD_START, Tokenizer
 
 _LN10 = math.log(10)
 _LEAST_WEIGHT = 1e-6
@@ -45,7 +44,7 @@ class BeamDecoder:
 
     def __init__(
         self,
-        tokenizer: CharTokenizer,
+        tokenizer: Tokenizer,
         config: DecodingConfig,
         lm: File | None = None,
         hotwords: Sequence[Hotword] = (),
@@ -56,7 +55,7 @@ class BeamDecoder:
         self._space = tokens.index(" ") if " " in tokens else BLANK
         model = open_lm(lm) if lm is not None else None
         if model is not None:
-            model.check_fits("".join(tokens[1:]))
+            model.check_fits(tokenizer.alphabet)
         if model is not None and model.units == "words":
             self._close = self._space != BLANK
             self._search: _Lexicon | _Free = _Lexicon(tokenizer, model, hotwords, self._space)
@@ -130,16 +129,14 @@ def _path(result: "fl.DecodeResult", frames: int) -> Path:
 class _Lexicon:
     """Words of a language model and of the hotwords, spelled in a trie."""
 
-    def __init__(
-        self, tokenizer: CharTokenizer, model: LanguageModelFile, hotwords: Sequence[Hotword], space: int
-    ) -> None:
-        alphabet = set(tokenizer.tokens[1:])
+    def __init__(self, tokenizer: Tokenizer, model: LanguageModelFile, hotwords: Sequence[Hotword], space: int) -> None:
+        alphabet = set(tokenizer.alphabet)
         known = [word for word in model.words() if alphabet.issuperset(word)]
         extra = {word for hotword in hotwords for word in hotword.phrase.split()} - set(known)
         vocabulary = known + sorted(extra)
         index = {word: number for number, word in enumerate(vocabulary)}
         self._labels, self._space, self._unknown = len(tokenizer), space, len(vocabulary)
-        self._lm = kenlm.KenLM(str(model.path), Dictionary(vocabulary))
+        self._lm = model.kenlm(Dictionary(vocabulary))
         phrases = [([index[w] for w in h.phrase.split()], h.boost * len(h.phrase.split())) for h in hotwords]
         self._graph = PhraseGraph(phrases) if phrases else None
         self._trie = fl.Trie(self._labels, space)
@@ -171,7 +168,7 @@ class _Free:
     """Any sequence of tokens, with a language model of characters or with none."""
 
     def __init__(
-        self, tokenizer: CharTokenizer, model: LanguageModelFile | None, hotwords: Sequence[Hotword], space: int
+        self, tokenizer: Tokenizer, model: LanguageModelFile | None, hotwords: Sequence[Hotword], space: int
     ) -> None:
         self._labels, self._space = len(tokenizer), space
         self._lm: fl.LM = fl.ZeroLM()
@@ -183,7 +180,7 @@ class _Free:
                     "Build one of words: steno lm build TEXT -o words.bin",
                 )
             spelled = ["|" if token == " " else token for token in tokenizer.tokens]
-            self._lm = kenlm.KenLM(str(model.path), Dictionary(spelled))
+            self._lm = model.kenlm(Dictionary(spelled))
         self._graph = _token_graph(tokenizer, hotwords) if hotwords else None
 
     def decoder(self, config: DecodingConfig) -> "tuple[fl.LexiconFreeDecoder, fl.LM]":
@@ -201,14 +198,14 @@ class _Free:
         return fl.LexiconFreeDecoder(options, lm, self._space, BLANK, []), lm
 
 
-def _token_graph(tokenizer: CharTokenizer, hotwords: Sequence[Hotword]) -> PhraseGraph:
+def _token_graph(tokenizer: Tokenizer, hotwords: Sequence[Hotword]) -> PhraseGraph:
     tokens = tokenizer.tokens
 
     def begins(before: int | None, symbol: int) -> bool:
-        return before is None or tokens[before] == " " or tokens[symbol].startswith(WORD_MARK)
+        return before is None or tokens[before] == " " or tokens[symbol].startswith(WORD_START)
 
     def ends(symbol: int) -> bool:
-        return tokens[symbol] == " " or tokens[symbol].startswith(WORD_MARK)
+        return tokens[symbol] == " " or tokens[symbol].startswith(WORD_START)
 
     return PhraseGraph(((tokenizer.encode(h.phrase), h.boost * len(h.phrase.split())) for h in hotwords), begins, ends)
 

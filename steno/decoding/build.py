@@ -9,7 +9,7 @@ from steno.decoding.greedy import GreedyDecoder
 from steno.decoding.hotwords import parse_hotwords
 from steno.decoding.path import Emission, Hypothesis
 from steno.errors import DecodingError
-from steno.text import CharTokenizer
+from steno.text import Tokenizer
 
 if TYPE_CHECKING:
     from steno.decoding.beam import BeamDecoder
@@ -85,7 +85,7 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
 
 
 def build_decoder(
-    tokenizer: CharTokenizer, config: DecodingConfig, lm: File | None, hotwords: tuple[str, ...] = (), nbest: int = 1
+    tokenizer: Tokenizer, config: DecodingConfig, lm: File | None, hotwords: tuple[str, ...] = (), nbest: int = 1
 ) -> "GreedyDecoder | BeamDecoder":
     """The decoder of these settings; ``lm`` is the file of ``config.lm``.
 
@@ -98,5 +98,5 @@ def build_decoder(
         return GreedyDecoder()
     from steno.decoding.beam import BeamDecoder
 
-    phrases = parse_hotwords(hotwords, "".join(tokenizer.tokens[1:]))
+    phrases = parse_hotwords(hotwords, tokenizer.alphabet)
     return BeamDecoder(tokenizer, config, lm, phrases, nbest)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from steno.decoding.config import CalibrationConfig
-from steno.decoding.path import WORD_MARK, Emission, Run, words_of
+from steno.decoding.path import Emission, Run, words_of
 from steno.decoding.transcript import Transcript, Word
 from steno.decoding.words import calibrated
-from steno.text import BLANK
+from steno.text import BLANK, WORD_START
 
 
 class IncrementalDecoder(Protocol):
@@ -60,7 +60,7 @@ class IncrementalGreedy:
                 run = self._word[-1]
                 self._word[-1] = replace(run, end=frame + 1, log_prob=max(run.log_prob, log_prob))
             elif label != BLANK:
-                if self._tokens[label].startswith((" ", WORD_MARK)):
+                if self._tokens[label].startswith((" ", WORD_START)):
                     self._words += self._open()
                     self._word = []
                 self._word.append(Run(label, frame, frame + 1, log_prob))

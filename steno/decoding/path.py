@@ -7,16 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from steno.decoding.transcript import Token, Word
-from steno.text import BLANK
+from steno.text import BLANK, WORD_START
 
 Emission = npt.NDArray[np.float32]
 """Log-probabilities (T, V) of one utterance."""
 
 Path = npt.NDArray[np.int64]
 """Labels (T,) of one utterance, blanks and repeats included."""
-
-WORD_MARK = "\u2581"
-"""What sentencepiece puts before a token that begins a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +61,9 @@ def words_of(
     boundary = True
     for run in found:
         text = tokens[run.label]
-        if text.startswith(WORD_MARK) or text == " ":
+        if text.startswith(WORD_START) or text == " ":
             boundary = True
-        if not text.strip(" " + WORD_MARK):
+        if not text.strip(" " + WORD_START):
             continue
         if boundary:
             groups.append([])
@@ -77,7 +74,7 @@ def words_of(
 
 def _word(group: Sequence[Run], tokens: Sequence[str], seconds: float, offset: float) -> Word:
     spelled = tuple(
-        Token(tokens[run.label].lstrip(WORD_MARK), offset + run.first * seconds, offset + run.end * seconds)
+        Token(tokens[run.label].lstrip(WORD_START), offset + run.first * seconds, offset + run.end * seconds)
         for run in group
     )
     confidence = float(np.exp(np.mean([run.log_prob for run in group])))

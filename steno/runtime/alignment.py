@@ -25,7 +25,7 @@ def align(recognizer: Recognizer, samples: Samples, text: str, longest: float = 
         DecodingError: the text is empty, or longer than the recording.
         TextError: the alphabet cannot spell it.
     """
-    spelled = normalize(text, "".join(recognizer.tokenizer.tokens[1:]))
+    spelled = normalize(text, recognizer.tokenizer.alphabet)
     try:
         labels = recognizer.tokenizer.encode(spelled)
     except TextError as error:

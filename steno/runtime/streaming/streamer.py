@@ -14,6 +14,7 @@ from steno.runtime.streaming.endpointing import EndpointConfig, Endpointer
 from steno.runtime.streaming.session import StreamingSession
 from steno.runtime.streaming.steps import StepEncoder
 from steno.runtime.streaming.windows import WindowConfig, WindowEncoder
+from steno.text import BLANK, WORD_START
 
 Open = Callable[[Path], onnxruntime.InferenceSession]
 """Loads a graph."""
@@ -30,7 +31,7 @@ class Streamer:
     """
 
     def __init__(self, folder: Path, config: FolderConfig, whole: onnxruntime.InferenceSession, load: Open) -> None:
-        self._config, self._whole = config, whole
+        self._config, self._whole, self._tokens = config, whole, config.tokenizer.build().tokens
         self.native = STREAM in config.files
         """Whether this is a streaming model; others are streamed by windows."""
         self._steps = StepEncoder(config, load(verified(folder, config, STREAM))) if self.native else None
@@ -51,6 +52,7 @@ class Streamer:
             rate,
             sample_rate or rate,
             self._config.seconds_per_frame,
+            [label for label, token in enumerate(self._tokens) if label == BLANK or not token.strip(f" {WORD_START}")],
             Endpointer(endpointing, rate) if endpointing else None,
         )
 
