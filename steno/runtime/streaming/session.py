@@ -14,7 +14,6 @@ from steno.runtime.streaming.endpointing import Endpointer
 from steno.runtime.streaming.events import Event, Final, Partial, Reason
 from steno.runtime.streaming.resampling import StreamResampler
 from steno.runtime.streaming.signal import SampleQueue
-from steno.text import BLANK
 
 
 class StreamingSession:
@@ -30,6 +29,7 @@ class StreamingSession:
         sample_rate: that of the encoder, in Hz.
         given_rate: that of the samples to come where a call does not say it, in Hz.
         frame_seconds: distance of two frames of the encoder.
+        still: labels that spell nothing: the blank, the space.
         endpointer: this session's own; None takes the whole stream for one utterance.
     """
 
@@ -40,10 +40,11 @@ class StreamingSession:
         sample_rate: int,
         given_rate: float,
         frame_seconds: float,
+        still: Sequence[int],
         endpointer: Endpointer | None,
     ) -> None:
         self.encoder = encoder
-        self._decoder, self._endpointer = decoder, endpointer
+        self._decoder, self._endpointer, self._still = decoder, endpointer, list(still)
         self._rate, self._given_rate = sample_rate, given_rate
         self._frame_samples = frame_seconds * sample_rate
         self._preroll = round(endpointer.config.preroll * sample_rate) if endpointer else 0
@@ -134,7 +135,7 @@ class StreamingSession:
         events: list[Event] = []
         if emission_tv is not None and len(emission_tv):
             self._decoder.push(emission_tv)
-            spoken_t = np.flatnonzero(emission_tv.argmax(axis=1) != BLANK)
+            spoken_t = np.flatnonzero(~np.isin(emission_tv.argmax(axis=1), self._still))
             if len(spoken_t):
                 self._last_token = self._decoded + int(spoken_t[-1]) + 1
             self._decoded += len(emission_tv)

@@ -99,6 +99,8 @@ class WindowEncoder:
             round(seconds * rate / self.frame) * self.frame for seconds in (window.left, window.chunk, window.right)
         )
         self.chunk = max(self.chunk, self.frame)
+        # The utterance may end where a chunk does; there is one frame more, and it needs samples to be seen in.
+        self.left = max(self.left, self.frame)
         self.tick = min(self.chunk, max(1, round(STEP_SECONDS * rate / self.frame)) * self.frame)
         self.first_tick = self.tick
 
