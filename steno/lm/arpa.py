@@ -1,0 +1,159 @@
+"""ARPA files: written, and read with an eye on every line.
+
+The format is that of Doug Paul's DARPA toolkit, as SRILM's ``ngram-format(5)`` describes it; log10 throughout.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from steno.errors import LanguageModelError
+from steno.lm.corpus import read_lines
+from steno.lm.model import BackoffModel
+
+_BLOCK = 1 << 16
+
+
+def write_arpa(model: BackoffModel, file: TextIO) -> None:
+    """Write a model as text."""
+    file.write("\\data\\\n")
+    file.writelines(f"ngram {n}={count}\n" for n, count in enumerate(model.counts, start=1))
+    for n, level in enumerate(model.levels, start=1):
+        file.write(f"\n\\{n}-grams:\n")
+        for start in range(0, len(level), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(level)))
+            texts = _texts(model, n, rows)
+            probabilities = level.log_prob[rows].tolist()
+            if n < model.order:
+                backoffs = level.log_backoff[rows].tolist()
+                lines = [f"{p:.7g}\t{t}\t{b:.7g}\n" for p, t, b in zip(probabilities, texts, backoffs, strict=True)]
+            else:
+                lines = [f"{p:.7g}\t{t}\n" for p, t in zip(probabilities, texts, strict=True)]
+            file.writelines(lines)
+    file.write("\n\\end\\\n")
+
+
+def _texts(model: BackoffModel, order: int, rows: npt.NDArray[np.integer]) -> list[str]:
+    """The n-grams in some rows of a level, their words joined by spaces."""
+    columns = []
+    for level in reversed(model.levels[:order]):
+        columns.append([model.vocabulary[word] for word in level.word[rows].tolist()])
+        rows = level.context[rows]
+    return [" ".join(words) for words in zip(*reversed(columns), strict=True)]
+
+
+@dataclass(frozen=True)
+class ArpaHead:
+    """What an ARPA file holds: n-grams of each order, and its words, ``<unk>`` and the like among them."""
+
+    counts: list[int]
+    vocabulary: list[str]
+
+
+def read_arpa(path: Path) -> ArpaHead:
+    """Read every line of an ARPA file, plain or ``.gz``, for KenLM itself does not say where one is wrong.
+
+    Raises:
+        LanguageModelError: with the line, and what was expected there.
+    """
+    reader = _Reader(path)
+    counts = reader.counts()
+    known: set[str] = set()
+    for order, count in enumerate(counts, start=1):
+        reader.section(f"\\{order}-grams:")
+        for _ in range(count):
+            words = reader.gram(order, with_backoff=order < len(counts))
+            if order == 1:
+                known.add(words[0])
+            elif not known.issuperset(words):
+                unknown = next(word for word in words if word not in known)
+                raise reader.error(f"{unknown!r} is not among the 1-grams")
+        if order == 1:
+            reader.check_specials(known)
+    reader.section("\\end\\")
+    return ArpaHead(counts, list(known))
+
+
+class _Reader:
+    """The lines of a file, one after the other, and where they are."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._number = path, 0
+        self._lines = read_lines(path)
+
+    def error(self, message: str) -> LanguageModelError:
+        return LanguageModelError(
+            f"{self._path}:{self._number}: {message}", "Repair this line, or build the file again."
+        )
+
+    def _next(self, expected: str) -> str:
+        for self._number, line in self._lines:  # noqa: B020
+            return line.rstrip("\r\n")
+        raise LanguageModelError(
+            f"{self._path}: ends after line {self._number}, where {expected} was expected", "Copy or build it again."
+        )
+
+    def _filled(self, expected: str) -> str:
+        while not (line := self._next(expected)).strip():
+            pass
+        return line
+
+    def section(self, name: str) -> None:
+        """Pass over the head of a section."""
+        line = self._filled(name)
+        if line.strip() != name:
+            raise self.error(f"expected {name}, found {_short(line)}")
+
+    def counts(self) -> list[int]:
+        """The lines ``ngram N=COUNT``, and the empty one after them."""
+        self.section("\\data\\")
+        counts: list[int] = []
+        while (line := self._next("ngram 1=COUNT") if counts else self._filled("ngram 1=COUNT")).strip():
+            found = re.fullmatch(rf"ngram {len(counts) + 1}\s*=\s*(\d+)\s*", line)
+            if found is None:
+                raise self.error(f"expected ngram {len(counts) + 1}=COUNT, found {_short(line)}")
+            counts.append(int(found[1]))
+        return counts
+
+    def gram(self, order: int, with_backoff: bool) -> list[str]:
+        """The words of a line ``LOG10<tab>WORDS[<tab>LOG10]``."""
+        wanted = f"one of the {order}-grams that are announced"
+        line = self._next(wanted)
+        fields = line.split("\t")
+        if not line.strip() or line.startswith("\\"):
+            raise self.error(f"expected {wanted}, found {_short(line)}")
+        if not 2 <= len(fields) <= 2 + with_backoff:
+            shape = "probability, words" + (", back-off" if with_backoff else "")
+            raise self.error(f"expected {shape} with tabs between them, found {_short(line)}")
+        words = fields[1].split(" ")
+        if len(words) != order or "" in words:
+            raise self.error(f"expected {order} words with spaces between them, found {_short(fields[1])}")
+        if not self._number_of(fields[0]) <= 0:
+            raise self.error(f"expected a log10 probability of at most 0, found {_short(fields[0])}")
+        if len(fields) == 3:
+            self._number_of(fields[2])
+        return words
+
+    def _number_of(self, text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise self.error(f"expected a number, found {_short(text)}")
+        return number
+
+    def check_specials(self, known: set[str]) -> None:
+        """That sentences can begin and end."""
+        for special in ("<s>", "</s>"):
+            if special not in known:
+                raise self.error(f"the 1-grams end here without {special}")
+
+
+def _short(line: str) -> str:
+    return repr(line if len(line) <= 60 else f"{line[:60]}…") if line.strip() else "an empty line"
