@@ -44,6 +44,9 @@ MAY_LOAD = {
     "mlflow": ("steno.tracking.",),
     "flashlight": ("steno.decoding.beam", "steno.lm."),
     "espeakng_loader": ("steno.data.synth.",),
+    "optuna": ("steno.training.search", "steno.evaluation.tuning"),
+    "sentencepiece": ("steno.training.pieces",),
+    "transformers": ("steno.models.wav2vec2",),
 }
 """What is not in the base install, and who may import it, be it inside a function."""
 

@@ -21,7 +21,7 @@ from steno.data.batching import Indices, share
 from steno.data.config import AugmentConfig
 from steno.data.manifest import Manifest, Utterance
 from steno.errors import AudioError, TextError
-from steno.text import CharTokenizer, words
+from steno.text import Tokenizer, words
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class UtteranceDataset(Dataset[Item | Failure]):
     def __init__(
         self,
         manifest: Manifest,
-        tokenizer: CharTokenizer,
+        tokenizer: Tokenizer,
         augment: AugmentConfig | None = None,
         seed: int = 0,
         sample_rate: int = audio.SAMPLE_RATE,

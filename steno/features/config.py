@@ -14,9 +14,12 @@ class FeatureConfig(Strict):
     null, or ``log_mels`` to true, for features that can be streamed. ``normalize`` brings each feature to zero mean
     and unit variance over the training corpus, which a stream can do too, or over each utterance, which takes away
     more of voice, room and microphone, and needs the utterance's end.
+
+    ``waveform`` is the samples themselves, for a model that makes features of its own (``wav2vec2``): of the settings
+    only ``sample_rate`` and ``normalize`` are for it, and a frame is a sample.
     """
 
-    kind: Literal["mfcc", "log-mel", "mel", "spectrogram"] = "log-mel"
+    kind: Literal["mfcc", "log-mel", "mel", "spectrogram", "waveform"] = "log-mel"
     sample_rate: int = Field(16_000, gt=0)
     n_fft: int = Field(400, ge=2)
     win_length: int | None = Field(None, ge=2)
@@ -34,12 +37,22 @@ class FeatureConfig(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.kind == "waveform":
+            return self._plain()
         if self.window > self.n_fft:
             raise ValueError(f"win_length {self.window} is greater than n_fft {self.n_fft}")
         if self.highest <= self.f_min or self.highest > self.sample_rate / 2:
             raise ValueError(f"f_max {self.highest} Hz is not between f_min and half the sample rate")
         if self.kind == "mfcc" and self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc {self.n_mfcc} is greater than n_mels {self.n_mels}")
+        return self
+
+    def _plain(self) -> Self:
+        if self.normalize == "corpus":
+            raise ValueError("kind waveform has no corpus statistics; set normalize to utterance or none")
+        for name, info in type(self).model_fields.items():
+            if name not in ("kind", "sample_rate", "normalize") and getattr(self, name) != info.default:
+                raise ValueError(f"kind waveform makes no use of {name}")
         return self
 
     @property
@@ -55,13 +68,13 @@ class FeatureConfig(Strict):
     @property
     def size(self) -> int:
         """Features a frame (F)."""
-        sizes = {"mfcc": self.n_mfcc, "spectrogram": self.n_fft // 2 + 1}
+        sizes = {"mfcc": self.n_mfcc, "spectrogram": self.n_fft // 2 + 1, "waveform": 1}
         return sizes.get(self.kind, self.n_mels)
 
     @property
     def seconds_per_frame(self) -> float:
         """Distance of two frames in seconds."""
-        return self.hop_length / self.sample_rate
+        return (1 if self.kind == "waveform" else self.hop_length) / self.sample_rate
 
     @property
     def streamable(self) -> bool:

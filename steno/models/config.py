@@ -247,6 +247,49 @@ class QuartzNetConfig(TimeConvolutionConfig):
     last_dropout: float = Field(0.0, ge=0, lt=1)
 
 
+class Wav2Vec2Sizes(Strict):
+    """Sizes of a wav2vec 2.0 checkpoint, as its ``config.json`` names them; the defaults are those of BASE."""
+
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    layer_norm_eps: float = 1e-5
+    feat_extract_norm: Literal["group", "layer"] = "group"
+    feat_extract_activation: str = "gelu"
+    conv_dim: tuple[int, ...] = (512,) * 7
+    conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_bias: bool = False
+    num_conv_pos_embeddings: int = 128
+    num_conv_pos_embedding_groups: int = 16
+    do_stable_layer_norm: bool = False
+
+
+class Wav2Vec2Config(Strict):
+    """``wav2vec2``: a checkpoint to start from, and how it is fine-tuned.
+
+    ``checkpoint`` is a folder, or a name on the Hugging Face hub. Its convolutions stay as they are; the learning
+    rate of each layer below the classifier is ``layer_decay`` times that of the one above. ``layer_drop`` is the
+    chance that a layer is skipped in a training step. ``sizes`` are read from the checkpoint when training starts,
+    so that a model folder does not need the checkpoint. This family cannot stream.
+    """
+
+    architecture: Literal["wav2vec2"] = "wav2vec2"
+    checkpoint: str = Field(min_length=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    layer_drop: float = Field(0.05, ge=0, lt=1)
+    layer_decay: float = Field(0.9, gt=0, le=1)
+    checkpoint_gradients: bool = False
+    sizes: Wav2Vec2Sizes | None = None
+
+    @property
+    def subsampling(self) -> int:
+        """Samples an output frame."""
+        return prod((self.sizes or Wav2Vec2Sizes()).conv_stride)
+
+
 def _architecture(value: Any) -> str:
     """The tag of a configuration; what names none is the first family."""
     named = value.get("architecture") if isinstance(value, dict) else getattr(value, "architecture", None)
@@ -258,7 +301,8 @@ ModelConfig = Annotated[
     | Annotated[ResCnnGruStreamConfig, Tag("rescnn-gru-stream")]
     | Annotated[ConformerConfig, Tag("conformer")]
     | Annotated[JasperConfig, Tag("jasper")]
-    | Annotated[QuartzNetConfig, Tag("quartznet")],
+    | Annotated[QuartzNetConfig, Tag("quartznet")]
+    | Annotated[Wav2Vec2Config, Tag("wav2vec2")],
     Discriminator(_architecture),
 ]
 """Any architecture's sizes; ``architecture`` says which."""

@@ -6,14 +6,23 @@ from torch import Tensor, nn
 from steno.features.config import FeatureConfig, MaskConfig
 from steno.features.frontend import FrontEnd
 from steno.features.masking import apply_masks
-from steno.models.config import ConformerConfig, JasperConfig, ModelConfig, QuartzNetConfig, ResCnnGruStreamConfig
+from steno.features.waveform import Waveform
+from steno.models.config import (
+    ConformerConfig,
+    JasperConfig,
+    ModelConfig,
+    QuartzNetConfig,
+    ResCnnGruStreamConfig,
+    Wav2Vec2Config,
+)
 from steno.models.conformer import Conformer
 from steno.models.jasper import Jasper
 from steno.models.quartznet import QuartzNet
 from steno.models.rescnn_bigru import ResCnnBiGru
 from steno.models.rescnn_gru_stream import ResCnnGruStream
+from steno.models.wav2vec2 import Wav2Vec2
 
-Encoder = ResCnnBiGru | ResCnnGruStream | Conformer | Jasper | QuartzNet
+Encoder = ResCnnBiGru | ResCnnGruStream | Conformer | Jasper | QuartzNet | Wav2Vec2
 """Features (B, T, F) and their frames (B,) to logits (B, T', V) and their frames (B,)."""
 
 
@@ -22,7 +31,7 @@ class AcousticModel(nn.Module):
 
     def __init__(self, features: FeatureConfig, model: ModelConfig, labels: int) -> None:
         super().__init__()
-        self.frontend = FrontEnd(features)
+        self.frontend = Waveform(features) if features.kind == "waveform" else FrontEnd(features)
         self.encoder = build_encoder(features, labels, model)
 
     def forward(
@@ -39,14 +48,23 @@ class AcousticModel(nn.Module):
         """
         with torch.no_grad(), torch.autocast(samples_bn.device.type, enabled=False):
             features_btf, frames_b = self.frontend(samples_bn, lengths_b)
-            if masks is not None:
+            if masks is not None and not isinstance(self.encoder, Wav2Vec2):
                 features_btf = apply_masks(features_btf, frames_b, masks[1], masks[0])
         if intermediate:
             taps: list[Tensor] = []
             logits_btv, frames_b = self.encoder(features_btf, frames_b, taps)
             return torch.stack([*taps, logits_btv]).float().log_softmax(dim=-1), frames_b
-        logits_btv, frames_b = self.encoder(features_btf, frames_b)
+        if isinstance(self.encoder, Wav2Vec2):
+            logits_btv, frames_b = self.encoder(features_btf, frames_b, masks)
+        else:
+            logits_btv, frames_b = self.encoder(features_btf, frames_b)
         return logits_btv.float().log_softmax(dim=-1), frames_b
+
+    def learning_rate_scales(self) -> dict[str, float]:
+        """Factors of the learning rate of those parameters that have one of their own, by name."""
+        if not isinstance(self.encoder, Wav2Vec2):
+            return {}
+        return {f"encoder.{name}": scale for name, scale in self.encoder.learning_rate_scales().items()}
 
     def frames(self, lengths_b: Tensor) -> Tensor:
         """Output frames of recordings of so many samples."""
@@ -62,6 +80,8 @@ def build_encoder(features: FeatureConfig, labels: int, config: ModelConfig) -> 
         return Jasper(features.size, labels, config)
     if isinstance(config, QuartzNetConfig):
         return QuartzNet(features.size, labels, config)
+    if isinstance(config, Wav2Vec2Config):
+        return Wav2Vec2(labels, config)
     if isinstance(config, ResCnnGruStreamConfig):
         return ResCnnGruStream(features.size, labels, config, features.seconds_per_frame)
     return ResCnnBiGru(features.size, labels, config)

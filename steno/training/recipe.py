@@ -11,7 +11,7 @@ from steno.config import Fraction, Strict, read_yaml, validate
 from steno.data.config import AugmentConfig, DataConfig
 from steno.errors import RecipeError
 from steno.features.config import FeatureConfig
-from steno.models.config import ModelConfig, ResCnnBiGruConfig, ResCnnGruStreamConfig
+from steno.models.config import ModelConfig, ResCnnBiGruConfig, ResCnnGruStreamConfig, Wav2Vec2Config
 from steno.text import TokenizerConfig
 
 
@@ -97,6 +97,8 @@ class Recipe(Strict):
     def _consistent(self) -> Self:
         if self.training.consistency and not self.augment.mask:
             raise ValueError("training.consistency compares two maskings of an utterance, and augment.mask is absent")
+        if (self.features.kind == "waveform") != isinstance(self.model, Wav2Vec2Config):
+            raise ValueError("features.kind is waveform for model.architecture wav2vec2, and for no other")
         if isinstance(self.model, ResCnnGruStreamConfig):
             self.model.check(self.features)
         return self

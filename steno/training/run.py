@@ -18,7 +18,9 @@ from steno.data.loading import BatchLoader, UtteranceDataset
 from steno.data.manifest import Manifest
 from steno.errors import ManifestError, ModelError, RecipeError, StenoError
 from steno.evaluation.score import Scores
+from steno.models.config import Wav2Vec2Config
 from steno.models.registry import AcousticModel
+from steno.models.wav2vec2 import Wav2Vec2
 from steno.text import words
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
 from steno.training.display import Display, SilentDisplay
@@ -26,6 +28,7 @@ from steno.training.interrupt import Interrupt
 from steno.training.plots import curves
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
+from steno.training.settle import read_settled, settle
 from steno.training.statistics import corpus_statistics, sample_indices
 from steno.training.trainer import LAST, Interrupted, Trainer
 from steno.training.validation import Validator
@@ -105,12 +108,19 @@ def _run(
     display: Display,
     resume: bool,
 ) -> RunResult:
+    indices = _training_indices(recipe, manifests["train"], display)
+    given = recipe
+    if fabric.is_global_zero and not resume:
+        settle(recipe, run_dir, manifests["train"], indices)
+    fabric.barrier()
+    recipe = read_settled(recipe, run_dir)
     torch.manual_seed(recipe.seed)
     tokenizer = recipe.tokenizer.build()
     model = AcousticModel(recipe.features, recipe.model, len(tokenizer))
+    if isinstance(model.encoder, Wav2Vec2) and not resume:
+        model.encoder.load()
     parameters = sum(p.numel() for p in model.parameters())
-    indices = _training_indices(recipe, manifests["train"], display)
-    _log_start(tracker, recipe, manifests, indices, parameters)
+    _log_start(tracker, given, manifests, indices, parameters)
     display.message(
         f"{recipe.name}: {len(indices)} utterances, {_hours(manifests['train'], indices):.2f} h; dev "
         f"{len(manifests['dev'])} utterances, {manifests['dev'].hours:.2f} h; {parameters:,} parameters; "
@@ -178,9 +188,11 @@ def _fabric(recipe: Recipe) -> Fabric:
         devices=local,
         num_nodes=max(1, world // local),
         # A process with a bad utterance runs the model once more: no buffers may be exchanged when it does.
-        # Where a step may skip a block, other processes must not wait for that block's gradient.
+        # Where a step may skip a block or a mask, other processes must not wait for the gradient of its weights.
         strategy=DDPStrategy(
-            broadcast_buffers=False, find_unused_parameters=getattr(recipe.model, "layer_drop", 0.0) > 0
+            broadcast_buffers=False,
+            find_unused_parameters=isinstance(recipe.model, Wav2Vec2Config)
+            or getattr(recipe.model, "layer_drop", 0.0) > 0,
         )
         if world > 1
         else "auto",

@@ -82,7 +82,7 @@ class Trainer:
         self._validator, self._metrics, self._display = validator, metrics, display
         self.state = RunState()
         self.model = model.to(fabric.device)
-        self._optimizer = build_optimizer(self.model, recipe.optimizer)
+        self._optimizer = build_optimizer(self.model, recipe.optimizer, self.model.learning_rate_scales())
         self._wrapped, self._wrapped_optimizer = fabric.setup(self.model, self._optimizer)
         averages = recipe.training.average == "ema"
         self._average = ExponentialAverage(self.model, recipe.training.ema_decay) if averages else None

@@ -14,7 +14,7 @@ from steno.decoding.greedy import greedy_labels
 from steno.errors import ManifestError
 from steno.evaluation.score import Scores, score
 from steno.models.registry import AcousticModel
-from steno.text import CharTokenizer
+from steno.text import Tokenizer
 from steno.training.loss import ctc_losses
 
 
@@ -54,7 +54,7 @@ class Validator:
         fabric: Fabric,
         manifest: Manifest,
         loader: BatchLoader,
-        tokenizer: CharTokenizer,
+        tokenizer: Tokenizer,
         batch_seconds: float,
         batch_size: int,
     ) -> None:
