@@ -1,7 +1,7 @@
 """`steno serve`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,6 +42,12 @@ def serve(
         bool, typer.Option("--log-transcripts", help="Write what was heard to the log.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Swap the model when its alias moves.")] = False,
+    decoder: Annotated[
+        Literal["greedy", "beam"] | None, typer.Option(help="How emissions become text. Default: as the model says.")
+    ] = None,
+    lm: Annotated[str | None, typer.Option(help="A language model's path, or none. Default: the model's own.")] = None,
+    lm_weight: Annotated[float | None, typer.Option(min=0, help="Weight of the language model.")] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Readings that beam search keeps.")] = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Serve a model: OpenAI's transcription API, live streams over WebSocket, and a page with a microphone."""
@@ -49,6 +55,7 @@ def serve(
     from urllib.parse import urlsplit
 
     from steno.errors import ModelError, StenoError
+    from steno.runtime import DecodingOptions
     from steno.runtime.folder import read_config
     from steno.serving.config import ServeConfig
     from steno.serving.keys import read_keys
@@ -80,6 +87,7 @@ def serve(
         cors=tuple(cors or ()),
         allowed_hosts=tuple(allowed_hosts or ()),
         log_transcripts=log_transcripts,
+        decoding=DecodingOptions(decoder, lm, lm_weight, beam=beam),
     )
     if not keys and host not in ("127.0.0.1", "localhost", "::1"):
         typer.echo(f"warning: without --api-keys, whoever reaches {host} may use this server", err=True)

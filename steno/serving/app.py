@@ -76,7 +76,7 @@ def create_app(service: Service, host: str = "127.0.0.1") -> ASGIApp:
     app.include_router(transcriptions.router)
     app.include_router(live.router)
     files = _add_page(app)
-    _document_keys(app)
+    _mend_document(app)
     config = service.config
     guarded: ASGIApp = Bounded(app, config.max_bytes + 64 * 1024, config.timeout)
     if config.cors:
@@ -109,13 +109,16 @@ def _sender(file: Path) -> Any:
     return send
 
 
-def _document_keys(app: FastAPI) -> None:
-    """Name the ways to show a key in the OpenAPI document, which FastAPI would do for its own checks only."""
+def _mend_document(app: FastAPI) -> None:
+    """Make the OpenAPI document this server's own: its way to show a key, and no errors in FastAPI's form."""
     written = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = written()
-        document.setdefault("components", {})["securitySchemes"] = documents.SECURITY_SCHEMES
+        document["components"] = {"securitySchemes": documents.SECURITY_SCHEMES}
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)  # FastAPI's own; this server never gives it
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from steno.config import Strict
+from steno.decoding.build import DecodingOptions
 
 
 class ServeConfig(Strict):
@@ -10,6 +11,7 @@ class ServeConfig(Strict):
 
     ``max_queue`` counts the requests that are inside at one time: uploading, waiting, or being transcribed.
     ``max_seconds`` bounds the audio of one file, ``timeout`` a request from its first byte to its answer.
+    ``decoding`` is what is to be done otherwise than the model folder says, for files and streams alike.
     ``names`` are the model names that clients may ask for, ``language`` what the model speaks (ISO 639-1).
     """
 
@@ -27,3 +29,4 @@ class ServeConfig(Strict):
     cors: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     log_transcripts: bool = False
+    decoding: DecodingOptions = DecodingOptions()

@@ -47,7 +47,7 @@ class FilePool:
     def __init__(self, folder: Path, config: ServeConfig, threads: int, metrics: Metrics) -> None:
         self._config = config
         self._metrics = metrics
-        self._start = lambda: Process.start("files", folder, threads, max_seconds=config.max_seconds)
+        self._start = lambda: Process.start("files", folder, threads, config)
         self._queue: asyncio.Queue[Job | None] = asyncio.Queue()
         self._numbers = itertools.count()
         self._slots: list[asyncio.Task[None]] = []
@@ -95,7 +95,7 @@ class FilePool:
         while True:
             with self._metrics.workers.labels("files").track_inprogress():
                 try:
-                    while batch := await self._take():
+                    while batch := await self._taken_while_alive(worker):
                         await self._work(worker, batch)
                     await worker.stop(patience=5.0)
                     return
@@ -107,6 +107,22 @@ class FilePool:
             event("worker died", logging.ERROR, kind="files", pid=worker.pid)
             self._metrics.restarts.inc()
             worker = await restarted(self._start)
+
+    async def _taken_while_alive(self, worker: Process) -> list[Job]:
+        """Jobs for a worker that is alive; one that dies while it is idle costs nobody anything."""
+        taking, dying = asyncio.ensure_future(self._take()), asyncio.ensure_future(worker.gone())
+        try:
+            await asyncio.wait((taking, dying), return_when=asyncio.FIRST_COMPLETED)
+            jobs = taking.result() if taking.done() else None
+            if jobs == [] or not dying.done():
+                return jobs or []
+            for job in jobs or ():
+                self._queue.put_nowait(job)
+                self._metrics.queue.inc()
+            raise WorkerDied
+        finally:
+            taking.cancel()
+            dying.cancel()
 
     async def _take(self) -> list[Job]:
         """Jobs for one worker: what waits, shared with the other idle workers; empty when the pool is closed."""

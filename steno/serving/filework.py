@@ -11,7 +11,7 @@ from steno.runtime import Recognizer
 from steno.runtime.files import transcribe_files
 from steno.serving.decode import TooLongError, admit
 from steno.serving.wire import Channel, Frame
-from steno.serving.words import transcript_json
+from steno.serving.words import told, transcript_json
 
 BATCH_SECONDS = 60.0
 """Audio that is transcribed at once. Short recordings come first, so that a long one does not hold them up."""
@@ -51,8 +51,8 @@ def _transcribe(channel: Channel, recognizer: Recognizer, batch: list[Upload]) -
     seconds = perf_counter() - started
     audio_seconds = sum(result.seconds for result in results)
     for (number, _, _), result in zip(batch, results, strict=True):
-        if result.transcript is None:
-            channel.send({"id": number, "error": {"code": "invalid_audio", "message": str(result.error)}})
+        if result.error is not None or result.transcript is None:
+            channel.send({"id": number, "error": {"code": "invalid_audio", "message": told(result.error)}})
         else:
             channel.send(
                 {
@@ -84,9 +84,9 @@ def _guarded(channel: Channel, number: int, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except TooLongError as error:
-        problem = {"code": "audio_too_long", "message": str(error)}
+        problem = {"code": "audio_too_long", "message": told(error)}
     except AudioError as error:
-        problem = {"code": "invalid_audio", "message": str(error)}
+        problem = {"code": "invalid_audio", "message": told(error)}
     except Exception:  # a defect, or memory that ran out: it is logged, and the next job goes on
         _log.exception("a recording could not be transcribed")
         problem = {"code": "internal_error", "message": "The recording could not be transcribed; the log says why."}

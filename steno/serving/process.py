@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,6 +13,7 @@ import orjson
 
 from steno.errors import ModelError
 from steno.serving import wire
+from steno.serving.config import ServeConfig
 from steno.serving.wire import Frame
 
 Kind = Literal["files", "streams"]
@@ -34,20 +36,27 @@ class Process:
         self._writer = writer
 
     @classmethod
-    async def start(cls, kind: Kind, folder: Path, threads: int, **settings: Any) -> Self:
+    async def start(cls, kind: Kind, folder: Path, threads: int, config: ServeConfig) -> Self:
         """Start a worker and wait until its model is loaded and warm.
 
         Raises:
             ModelError: the model cannot be loaded, or loading took too long.
         """
         ours, theirs = socket.socketpair()
-        arguments = {"fd": theirs.fileno(), "kind": kind, "folder": str(folder), "threads": threads, **settings}
+        settings = {
+            "fd": theirs.fileno(),
+            "kind": kind,
+            "folder": str(folder),
+            "threads": threads,
+            "max_seconds": config.max_seconds,
+            "decoding": asdict(config.decoding),
+        }
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "steno.serving.worker",
-                orjson.dumps(arguments).decode(),
+                orjson.dumps(settings).decode(),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 env={**os.environ, "OMP_NUM_THREADS": str(threads)},
@@ -83,6 +92,10 @@ class Process:
     async def receive(self) -> Frame | None:
         """The next frame from the worker; None once it is dead."""
         return await wire.read(self._reader)
+
+    async def gone(self) -> None:
+        """Wait until the process has ended."""
+        await self._process.wait()
 
     async def stop(self, patience: float = 0.0) -> None:
         """Hang up, wait for ``patience`` seconds, then kill."""

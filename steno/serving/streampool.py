@@ -88,7 +88,7 @@ class StreamPool:
     def __init__(self, folder: Path, config: ServeConfig, threads: int, metrics: Metrics) -> None:
         self._config = config
         self._metrics = metrics
-        self._start = lambda: Process.start("streams", folder, threads)
+        self._start = lambda: Process.start("streams", folder, threads, config)
         self._numbers = itertools.count()
         self._places: list[Place] = []
         self._tasks: list[asyncio.Task[None]] = []

@@ -11,7 +11,7 @@ from steno.errors import StenoError
 from steno.runtime import Recognizer
 from steno.runtime.streaming import EndpointConfig, Event, Partial, StreamingSession, advance
 from steno.serving.wire import Channel
-from steno.serving.words import transcript_json
+from steno.serving.words import told, transcript_json
 
 PATIENCE_SECONDS = 5.0
 """Audio that may wait in a stream before its client is no longer told that there is room."""
@@ -102,7 +102,7 @@ def serve_streams(channel: Channel, recognizer: Recognizer) -> None:
                 heard += _obey(lives, recognizer, head, frame)
             except StenoError as error:
                 lives.pop(head["id"], None)
-                said.append((head["id"], {"problem": {"code": "invalid_audio", "message": str(error)}}))
+                said.append((head["id"], {"problem": {"code": "invalid_audio", "message": told(error)}}))
         started = perf_counter()
         stepped = [number for number, live in lives.items() if live.session.due]
         steps = advance([lives[number].session for number in stepped]) if stepped else []

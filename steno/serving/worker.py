@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from steno.errors import StenoError
-from steno.runtime import Recognizer
+from steno.runtime import DecodingOptions, Recognizer
 from steno.serving.logs import setup
 from steno.serving.wire import Channel
 
@@ -24,8 +24,9 @@ def main() -> None:
     setup()
     channel = Channel(socket.socket(fileno=settings["fd"]))
     try:
-        recognizer = Recognizer(settings["folder"], threads=settings["threads"])
-        recognizer.transcribe([np.zeros(recognizer.sample_rate, dtype=np.float32)])
+        decoding = DecodingOptions(**{**settings["decoding"], "hotwords": tuple(settings["decoding"]["hotwords"])})
+        recognizer = Recognizer(settings["folder"], settings["threads"], decoding)
+        _warm_up(recognizer, streams=settings["kind"] == "streams")
     except StenoError as error:
         channel.send({"failed": error.message, "hint": error.hint})
         return
@@ -38,6 +39,17 @@ def main() -> None:
         from steno.serving.streamwork import serve_streams
 
         serve_streams(channel, recognizer)
+
+
+def _warm_up(recognizer: Recognizer, streams: bool) -> None:
+    """Two seconds of silence, so that the first client does not wait for memory and caches."""
+    silence = np.zeros(2 * recognizer.sample_rate, dtype=np.float32)
+    if streams:
+        session = recognizer.stream()
+        session.accept(silence)
+        session.finish()
+    else:
+        recognizer.transcribe([silence])
 
 
 if __name__ == "__main__":

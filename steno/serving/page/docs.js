@@ -27,7 +27,7 @@ function operation(path, method, about) {
   for (const [media, content] of Object.entries(about.requestBody?.content ?? {})) {
     section.append(make("p", media), fields(content.schema));
   }
-  const answers = Object.entries(about.responses).map(([status, answer]) =>
+  const answers = Object.entries(about.responses ?? {}).map(([status, answer]) =>
     row("td", status, answer.description, Object.keys(answer.content ?? {}).join(", ")));
   section.append(make("table", "", make("thead", "", row("th", "status", "", "as")), make("tbody", "", ...answers)));
   return section;

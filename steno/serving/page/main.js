@@ -73,6 +73,9 @@ function askKey(why) {
 
 // ---- the microphone ----
 
+// From -60 dB to full scale, as ears have it.
+const loudness = (peak) => Math.max(0, 1 + (20 * Math.log10(peak + 1e-6)) / 60);
+
 async function start() {
   mic.disabled = true;
   try {
@@ -80,18 +83,15 @@ async function start() {
     let live = null;
     const early = [];
     const recorder = await Recorder.open((samples, peak) => {
-      find("level").value = peak;
-      spectrogram.push(samples, recorder_rate());
-      if (live) live.send(pcm16(samples).buffer);
-      else early.push(pcm16(samples).buffer);
+      find("level").value = loudness(peak);
+      if (!live) return early.push(samples);
+      spectrogram.push(samples, recorder.sampleRate);
+      live.send(pcm16(samples).buffer);
     });
-    function recorder_rate() {
-      return session?.recorder.sampleRate ?? 48000;
-    }
     begin();
     spectrogram.clear();
     live = new Live(recorder.sampleRate, heard);
-    for (const samples of early.splice(0)) live.send(samples);
+    for (const samples of early.splice(0)) live.send(pcm16(samples).buffer);
     session = { recorder, live };
     live.done.then(() => ended("Done."), (problem) => ended(problem.message, true, problem.status));
     mic.setAttribute("aria-pressed", "true");

@@ -2,6 +2,7 @@
 const SIZE = 512; // samples of a frame at 16 kHz
 const RATE = 16000;
 const FLOOR = -85; // dB that is black
+const TOP = -15; // dB that is brightest
 const LIVE_SECONDS = 10;
 
 const window_ = Float32Array.from({ length: SIZE }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / SIZE));
@@ -46,7 +47,7 @@ export class Spectrogram {
     const image = this.paint.createImageData(1, height);
     for (let y = 0; y < height; y++) {
       const decibel = 10 * Math.log10(power[height - 1 - y] + 1e-12);
-      const [r, g, b] = colours[Math.max(0, Math.min(255, Math.round((255 * (decibel - FLOOR)) / -FLOOR)))];
+      const [r, g, b] = colours[Math.max(0, Math.min(255, Math.round((255 * (decibel - FLOOR)) / (TOP - FLOOR))))];
       image.data.set([r, g, b, 255], 4 * y);
     }
     this.paint.putImageData(image, x, 0);

@@ -1,0 +1,188 @@
+"""Frames, uploads, batches and answers."""
+
+import io
+import json
+import socket
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from steno.decoding.transcript import Transcript, Word
+from steno.errors import AudioError
+from steno.serving.answers import Answer, events, segments, verbose
+from steno.serving.decode import TooLongError, admit
+from steno.serving.filework import batches
+from steno.serving.live_protocol import read_command, read_config
+from steno.serving.problems import ApiError
+from steno.serving.streamwork import Opus, Pcm16
+from steno.serving.wire import Channel, pack
+from steno.serving.words import read_transcript, transcript_json
+
+# ---- frames ----
+
+
+def test_frames_arrive_whole_however_they_are_cut() -> None:
+    ours, theirs = socket.socketpair()
+    frames = [({"id": n, "do": "audio"}, bytes(range(n))) for n in range(20)]
+    data = b"".join(pack(*frame) for frame in frames)
+    channel = Channel(theirs)
+    heard = []
+    for at in range(0, len(data), 7):
+        ours.sendall(data[at : at + 7])
+        heard += channel.receive(0)
+    assert heard == frames
+    assert not channel.closed
+    ours.close()
+    assert channel.receive() == []
+    assert channel.closed
+    theirs.close()
+
+
+# ---- uploads ----
+
+
+def encoded(seconds: float = 1.0, rate: int = 16_000, channels: int = 1, form: str = "WAV") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((int(seconds * rate), channels)), rate, format=form)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3", "AIFF", "AU"])
+def test_what_libsndfile_reads_stays_as_it_is(form: str) -> None:
+    data = encoded(form=form)
+    same, seconds = admit(data, 60)
+    assert same is data
+    assert seconds == pytest.approx(1, abs=0.1)
+
+
+def test_a_small_file_that_expands_is_refused_before_it_is_decoded() -> None:
+    bomb = encoded(3000, form="FLAC")
+    assert len(bomb) < 200_000
+    with pytest.raises(TooLongError, match="longer than 600 s"):
+        admit(bomb, 600)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(1_000, 1), (500_000, 1), (16_000, 17)])
+def test_strange_rates_and_channels_are_refused(rate: int, channels: int) -> None:
+    with pytest.raises(AudioError, match=f"{channels} channels at {rate} Hz"):
+        admit(encoded(0.1, rate, channels), 600)
+
+
+def test_a_header_that_lies_about_its_length_claims_no_memory() -> None:
+    data = bytearray(encoded())
+    data[40:44] = struct.pack("<I", 0xFFFFFF00)
+    _, seconds = admit(bytes(data), 60)
+    assert seconds == pytest.approx(1)
+
+
+def video(seconds: float, container: str, codec: str) -> bytes:
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=48_000, layout="mono")
+        tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * 48_000)) / 48_000)).astype(np.float32)
+        for at in range(0, len(tone), 960):
+            frame = av.AudioFrame.from_ndarray(tone[None, at : at + 960], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, at
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("webm", "libopus"), ("adts", "aac")])
+def test_what_only_ffmpeg_reads_becomes_wav(container: str, codec: str) -> None:
+    wav, seconds = admit(video(1.0, container, codec), 60)
+    samples, rate = soundfile.read(io.BytesIO(wav))
+    assert rate == 48_000
+    assert seconds == pytest.approx(len(samples) / rate)
+    assert seconds == pytest.approx(1, abs=0.1)
+    assert np.abs(samples).max() == pytest.approx(0.3, abs=0.2)
+
+
+def test_ffmpeg_stops_at_the_limit() -> None:
+    with pytest.raises(TooLongError):
+        admit(video(3.0, "mp4", "aac"), 2)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0" * 100, b"\0\0\0\x20ftypM4A ", b"\x1a\x45\xdf\xa3junk", b"\xff\xf1" + b"x" * 50]
+)
+def test_what_is_no_recording_is_an_audio_error(data: bytes) -> None:
+    with pytest.raises(AudioError):
+        admit(data, 60)
+
+
+def test_batches_go_from_short_to_long() -> None:
+    uploads = [(n, b"", seconds) for n, seconds in enumerate((50.0, 3.0, 30.0, 100.0, 20.0))]
+    assert [[number for number, _, _ in batch] for batch in batches(uploads, 60)] == [[1, 4, 2], [0], [3]]
+
+
+# ---- streams ----
+
+
+def test_pcm_and_opus_frames_become_samples() -> None:
+    import av
+
+    assert Pcm16(8_000).decode(b"\x00\x80\xff\x7f").tolist() == [-32768, 32767]
+    encoder = av.AudioCodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "flt"
+    tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)).astype(np.float32)
+    packets = []
+    for at in range(0, len(tone), 960):
+        frame = av.AudioFrame.from_ndarray(tone[None, at : at + 960], format="flt", layout="mono")
+        frame.sample_rate, frame.pts = 48_000, at
+        packets += [bytes(packet) for packet in encoder.encode(frame)]
+    decoder = Opus()
+    heard = np.concatenate([decoder.decode(packet) for packet in packets])
+    assert len(heard) == pytest.approx(48_000, abs=2_000)
+    assert np.abs(heard[4_800:]).max() == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "null", '{"type": "finish"}', '{"type": "config", "rate": 1}'])
+def test_the_first_message_has_to_be_a_configuration(text: str | None) -> None:
+    with pytest.raises(ApiError) as told:
+        read_config(text)
+    assert told.value.code == "invalid_config"
+
+
+@pytest.mark.parametrize("rate", [0, 1, 7_999, 96_001, 1e9, "16k", None])
+def test_rates_that_no_speech_has_are_refused(rate: object) -> None:
+    with pytest.raises(ApiError, match="sample_rate"):
+        read_config(json.dumps({"type": "config", "sample_rate": rate}))
+
+
+def test_only_finish_is_a_command() -> None:
+    read_command('{"type": "finish"}')
+    with pytest.raises(ApiError, match="type"):
+        read_command('{"type": "stop"}')
+
+
+# ---- answers ----
+
+
+def answer(words: int, gap: float = 0.1) -> Answer:
+    said = tuple(Word(f"word{n}", n * (0.4 + gap), n * (0.4 + gap) + 0.4, 0.9) for n in range(words))
+    return Answer(Transcript(" ".join(word.text for word in said), said), words * (0.4 + gap), "en")
+
+
+@pytest.mark.parametrize("words", [0, 1, 5, 40])
+def test_segments_hold_every_word_once_and_deltas_join_to_the_text(words: int) -> None:
+    heard = answer(words)
+    assert [word for segment in segments(heard.transcript) for word in segment] == list(heard.transcript.words)
+    *deltas, done = events(heard)
+    assert "".join(said["delta"] for said in deltas) == done["text"] == heard.transcript.text
+
+
+def test_verbose_json_has_what_was_asked_for() -> None:
+    assert verbose(answer(3), {"word"}).keys() & {"words", "segments"} == {"words"}
+    both = verbose(answer(3), {"word", "segment"})
+    assert [word["word"] for word in both["words"]] == ["word0", "word1", "word2"]
+    assert both["segments"][0]["avg_logprob"] == pytest.approx(-0.105, abs=0.001)
+
+
+def test_a_transcript_survives_its_way_as_json() -> None:
+    heard = answer(4).transcript
+    assert transcript_json(read_transcript(transcript_json(heard))) == transcript_json(heard)
