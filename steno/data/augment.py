@@ -1,11 +1,34 @@
-"""Changes to the training audio: speed, gain and noise. All of them in numpy, before batching."""
+"""Changes to the training audio: speed, tempo, echo, noise and gain. All of them in numpy, before batching."""
 
 import numpy as np
 import numpy.typing as npt
 
 from steno.audio import Samples, resample
+from steno.data.config import AugmentConfig
+from steno.data.rooms import reverberate, room
+from steno.data.tempo import change_tempo
 
 Spectrum = npt.NDArray[np.float64]
+
+
+def augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Generator, sample_rate: int) -> Samples:
+    """(N,) samples changed as the settings allow, by the generator's next numbers."""
+    if settings.speed:
+        samples = change_speed(samples, settings.speed[generator.integers(len(settings.speed))])
+    if settings.tempo:
+        samples = change_tempo(samples, settings.tempo[generator.integers(len(settings.tempo))], sample_rate)
+    if settings.echo and generator.random() < settings.echo.probability:
+        response = room(
+            generator.uniform(*settings.echo.rt60), generator.uniform(*settings.echo.direct_db), generator, sample_rate
+        )
+        samples = reverberate(samples.astype(np.float64), response).astype(np.float32)
+    if settings.noise and generator.random() < settings.noise.probability:
+        samples = add_noise(
+            samples, generator.uniform(*settings.noise.snr_db), generator.choice([0.0, 1.0, 2.0]), generator
+        )
+    if settings.gain_db:
+        samples = change_gain(samples, generator.uniform(*settings.gain_db))
+    return samples
 
 
 def change_speed(samples: Samples, factor: float) -> Samples:

@@ -30,10 +30,26 @@ class NoiseConfig(Strict):
     snr_db: tuple[float, float] = (10.0, 30.0)
 
 
+class EchoConfig(Strict):
+    """A synthetic room for a share of the utterances.
+
+    ``rt60`` are seconds in which the echo falls by 60 dB; ``direct_db`` is how much more energy the direct sound has.
+    """
+
+    probability: Fraction = 0.3
+    rt60: tuple[Annotated[float, Field(ge=0.02, le=3)], Annotated[float, Field(ge=0.02, le=3)]] = (0.1, 0.5)
+    direct_db: tuple[float, float] = (0.0, 12.0)
+
+
 class AugmentConfig(Strict):
-    """Changes to the training audio; each is off where its key is absent or null."""
+    """Changes to the training audio; each is off where its key is absent or null.
+
+    ``speed`` changes the pitch too, ``tempo`` does not: one of the factors is drawn for each utterance and epoch.
+    """
 
     speed: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = ()
+    tempo: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = ()
+    echo: EchoConfig | None = None
     gain_db: tuple[float, float] | None = None
     noise: NoiseConfig | None = None
     mask: MaskConfig | None = None

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from steno import audio
 from steno.audio import Samples
-from steno.data.augment import add_noise, change_gain, change_speed
+from steno.data.augment import augmented
 from steno.data.batching import Indices, share
 from steno.data.config import AugmentConfig
 from steno.data.manifest import Manifest, Utterance
@@ -112,21 +112,9 @@ class UtteranceDataset(Dataset[Item | Failure]):
             raise AudioError(f"it lasts {seconds:.1f} s, the manifest states {utterance.duration:.1f} s")
         if self._augment is None:
             return Item(index, samples, labels, [])
-        samples = _augmented(samples, self._augment, generator)
+        samples = augmented(samples, self._augment, generator, self._sample_rate)
         count = self._views * self._augment.mask.draws if self._augment.mask else 0
         return Item(index, samples, labels, generator.random(count).tolist())
-
-
-def _augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Generator) -> Samples:
-    if settings.speed:
-        samples = change_speed(samples, settings.speed[generator.integers(len(settings.speed))])
-    if settings.noise and generator.random() < settings.noise.probability:
-        samples = add_noise(
-            samples, generator.uniform(*settings.noise.snr_db), generator.choice([0.0, 1.0, 2.0]), generator
-        )
-    if settings.gain_db:
-        samples = change_gain(samples, generator.uniform(*settings.gain_db))
-    return samples
 
 
 def collate(items: Sequence[Item | Failure]) -> Batch:

@@ -86,7 +86,7 @@ def find_bad(losses_b: Tensor, frames_b: Tensor, batch: Batch) -> list[BadUttera
         reason = (
             f"its transcript needs {needed} frames, the recording has {there}"
             if needed > there
-            else f"its loss is {float(losses_b[row].detach())}"
+            else f"its loss is {float(losses_b[row].detach())}; where many are, optimizer.lr is too high"
         )
         bad.append(BadUtterance(int(batch.indices_b[row]), reason))
     return bad

@@ -30,6 +30,12 @@ from steno.training.validation import Validation, Validator
 
 log = logging.getLogger(__name__)
 
+BLANK_SHARE, BLANK_EPOCHS = 0.995, 3
+"""A model that writes blanks for more of the dev set's frames, for so many epochs, says nothing."""
+STILL_FALLING = 0.97
+"""A dev loss that fell below this share of what it was over those epochs is still falling."""
+WILD_STEPS = 20
+"""So many steps in a row whose gradient is not finite end the run."""
 LAST = "checkpoints/last.safetensors"
 METRICS_EVERY_STEPS = 10
 
@@ -87,6 +93,7 @@ class Trainer:
         averages = recipe.training.average == "ema"
         self._average = ExponentialAverage(self.model, recipe.training.ema_decay) if averages else None
         self._saved_at = time.monotonic()
+        self._silent, self._wild = False, 0
 
     # ---- the run -------------------------------------------------------------------------------------------
 
@@ -156,6 +163,7 @@ class Trainer:
             "dev_loss": validation.loss,
             "dev_wer": validation.scores.wer,
             "dev_cer": validation.scores.cer,
+            "dev_blank_share": validation.blank_share,
             "skipped_utterances": float(sums.bad),
             "audio_hours_per_hour": sums.audio_seconds / max(sums.wall_seconds, 1e-9),
             "epoch_seconds": sums.wall_seconds,
@@ -164,8 +172,24 @@ class Trainer:
         state.history.append({"epoch": float(state.epoch), "step": float(state.step), **row})
         self._metrics.log_metrics({**row, "epoch": float(state.epoch)}, state.step)
         self._display.summary(state.epoch, row, self._examples(validation))
+        self._tell_if_silent()
         self._keep_if_good(row["dev_wer"], row["dev_cer"])
         self._save()
+
+    def _tell_if_silent(self) -> None:
+        """Name the collapse to blanks, once: CTC's way to fail. A loss that falls shows that a model is on its way."""
+        rows = self.state.history[-BLANK_EPOCHS:]
+        silent = len(rows) == BLANK_EPOCHS and min(row.get("dev_blank_share", 0.0) for row in rows) > BLANK_SHARE
+        silent = silent and not rows[-1]["dev_loss"] < STILL_FALLING * rows[0]["dev_loss"]
+        warmed_up = self.state.epoch > self._recipe.schedule.warmup * self._recipe.training.epochs
+        if silent and warmed_up and not self._silent:
+            self._display.message(
+                f"the model says nothing: for {BLANK_EPOCHS} epochs more than {BLANK_SHARE:.1%} of the dev set's "
+                "frames are blank, and dev loss does not fall. Lower optimizer.lr or lengthen schedule.warmup, "
+                "take more and smaller steps (data.batch_seconds), begin with short utterances (data.short_first=1), "
+                f"and look for wrong transcripts: steno data check {self._manifest.path}"
+            )
+        self._silent = silent and warmed_up
 
     def _validate(self) -> Validation:
         self._share_statistics()
@@ -287,8 +311,16 @@ class Trainer:
             if self._average is not None:
                 self._average.update(self.model)
                 self.state.ema_steps = self._average.steps
+            self._wild = 0
         else:
+            self._wild += 1
             log.warning("step %d: the gradient is not finite; the step is skipped", self.state.step + 1)
+            if self._wild == WILD_STEPS:
+                raise StenoError(
+                    f"the gradient has not been finite for {WILD_STEPS} steps, the last of them {self.state.step + 1}",
+                    "Start again from before with a lower optimizer.lr, or with training.precision=32. "
+                    "See docs/troubleshooting.md.",
+                )
         self._wrapped_optimizer.zero_grad()
         return value
 

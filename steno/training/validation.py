@@ -10,20 +10,21 @@ from lightning_fabric import Fabric
 from steno.data.batching import Indices, group_sorted
 from steno.data.loading import BatchLoader, Failure
 from steno.data.manifest import Manifest
-from steno.decoding.greedy import greedy_labels
+from steno.decoding.greedy import collapse
 from steno.errors import ManifestError
 from steno.evaluation.score import Scores, score
 from steno.models.registry import AcousticModel
-from steno.text import Tokenizer
+from steno.text import BLANK, Tokenizer
 from steno.training.loss import ctc_losses
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Mean loss a label, and scored utterances in the manifest's order."""
+    """Mean loss a label, scored utterances in the manifest's order, and the share of frames that are blank."""
 
     loss: float
     scores: Scores
+    blank_share: float = 0.0
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -33,6 +34,8 @@ class _Part:
 
     loss: float = 0.0
     labels: int = 0
+    frames: int = 0
+    blanks: int = 0
     hypotheses: dict[int, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
@@ -84,7 +87,10 @@ class Validator:
             part.labels += int(batch.label_lengths_b[finite_b].sum())
             emissions = log_probs_btv.cpu().numpy()
             for index, emission_tv, frames in zip(batch.indices_b.tolist(), emissions, frames_b.tolist(), strict=True):
-                part.hypotheses[index] = self._tokenizer.decode(greedy_labels(emission_tv[:frames]))
+                path_t = emission_tv[:frames].argmax(axis=1)
+                part.frames += frames
+                part.blanks += int((path_t == BLANK).sum())
+                part.hypotheses[index] = self._tokenizer.decode(collapse(path_t))
         model.train()
         return self._merge(_gather(part))
 
@@ -101,6 +107,7 @@ class Validator:
         return Validation(
             sum(part.loss for part in parts) / max(1, sum(part.labels for part in parts)),
             score((utterance.id, utterance.text or "", text) for utterance, text in utterances),
+            sum(part.blanks for part in parts) / max(1, sum(part.frames for part in parts)),
             failures,
         )
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from steno.data.augment import add_noise, change_gain, change_speed, coloured_noise
+from steno.data.augment import add_noise, augmented, change_gain, change_speed, coloured_noise
+from steno.data.config import AugmentConfig, EchoConfig, NoiseConfig
+from steno.data.tempo import change_tempo
 
 
 def tone(seconds: float = 1.0, hertz: float = 500.0) -> np.ndarray:
@@ -59,3 +62,85 @@ def test_the_generator_decides() -> None:
     first, same, other = (add_noise(tone(), 10, 1, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, other)
+
+
+# ---- tempo -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.1, 1.5, 2.0])
+def test_tempo_changes_duration_and_keeps_the_pitch(factor: float) -> None:
+    changed = change_tempo(tone(), factor)
+    assert changed.dtype == np.float32
+    assert len(changed) == round(16_000 / factor)
+    assert loudest_hertz(changed) == pytest.approx(500, abs=3)
+    middle = changed[1000:-1000]
+    assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.3 / np.sqrt(2), rel=0.05)
+
+
+def test_tempo_keeps_the_order_of_what_is_said() -> None:
+    """Three tones after each other keep their shares of the time."""
+    spoken = np.concatenate([tone(0.4, hertz) for hertz in (300, 600, 1200)])
+    changed = change_tempo(spoken, 0.8)
+    third = len(changed) // 3
+    found = [loudest_hertz(changed[n * third + 800 : (n + 1) * third - 800]) for n in range(3)]
+    assert found == pytest.approx([300, 600, 1200], abs=5)
+
+
+def test_tempo_of_one_and_of_what_is_too_short_is_the_same() -> None:
+    np.testing.assert_array_equal(change_tempo(tone(), 1.0), tone())
+    np.testing.assert_array_equal(change_tempo(tone(0.05), 1.3), tone(0.05))
+    assert np.isfinite(change_tempo(np.zeros(16_000, np.float32), 0.9)).all()
+
+
+def test_tempo_knows_the_sample_rate() -> None:
+    at_8000 = (0.3 * np.sin(2 * np.pi * 500 * np.arange(8000) / 8000)).astype(np.float32)
+    changed = change_tempo(at_8000, 0.8, 8000)
+    spectrum = np.abs(np.fft.rfft(changed * np.hanning(len(changed))))
+    assert float(np.fft.rfftfreq(len(changed), 1 / 8000)[spectrum.argmax()]) == pytest.approx(500, abs=3)
+
+
+# ---- all of it -------------------------------------------------------------------------------------------------
+
+
+def test_an_echo_follows_the_sound() -> None:
+    click = np.zeros(16_000, np.float32)
+    click[1000] = 1.0
+    settings = AugmentConfig(echo=EchoConfig(probability=1.0, rt60=(0.3, 0.3), direct_db=(6.0, 6.0)))
+    heard = augmented(click, settings, np.random.default_rng(0), 16_000)
+    assert heard.dtype == np.float32
+    assert len(heard) == len(click)
+    assert np.abs(heard[:1000]).max() < 1e-6
+    assert heard[1000] == pytest.approx(1.0, abs=1e-4)
+    assert 10 * np.log10(1 / np.sum(heard[1001:] ** 2)) == pytest.approx(6.0, abs=0.2)
+    assert np.sum(heard[1001:3400] ** 2) > 20 * np.sum(heard[3400:5800] ** 2)
+
+
+def test_each_is_off_by_default_and_the_same_for_the_same_seed() -> None:
+    spoken = tone(0.5)
+    np.testing.assert_array_equal(augmented(spoken, AugmentConfig(), np.random.default_rng(1), 16_000), spoken)
+    settings = AugmentConfig(
+        speed=(0.9, 1.1),
+        tempo=(0.9, 1.1),
+        echo=EchoConfig(probability=0.5),
+        noise=NoiseConfig(probability=0.5),
+        gain_db=(-6, 6),
+    )
+    results = [augmented(spoken, settings, np.random.default_rng(seed), 16_000) for seed in (1, 1, 2, 3)]
+    np.testing.assert_array_equal(results[0], results[1])
+    assert len({result.tobytes() for result in results}) == 3
+    assert all(result.dtype == np.float32 and np.isfinite(result).all() for result in results)
+
+
+def test_what_was_added_later_moves_no_number_of_what_was_there() -> None:
+    """A run of an older recipe goes on with the numbers that it began with."""
+    generator = np.random.default_rng(5)
+    augmented(tone(0.2), AugmentConfig(speed=(0.9, 1.0, 1.1)), generator, 16_000)
+    other = np.random.default_rng(5)
+    other.integers(3)
+    assert generator.random() == other.random()
+
+
+@pytest.mark.parametrize("given", [{"tempo": [3.0]}, {"echo": {"rt60": [0.0, 1.0]}}, {"echo": {"probability": 2}}])
+def test_changes_that_cannot_be(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        AugmentConfig.model_validate(given)

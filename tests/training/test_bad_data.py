@@ -2,15 +2,21 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import tiny
+import torch
+from lightning_fabric import Fabric
 
 from steno.data.manifest import Manifest, Utterance, write_manifest
 from steno.errors import ManifestError, StenoError
+from steno.training.recipe import load_recipe
+from steno.training.state import RunState
+from steno.training.trainer import Trainer
 
 ONE = {"epochs": 1}
 
@@ -111,3 +117,66 @@ def test_a_manifest_without_text_is_refused(tones: Path, tmp_path: Path, train_t
         for part in ("train", "dev"):
             with pytest.raises(ManifestError, match=f"no utterance of the {part} set has text"):
                 train_tiny("silent", data={part: str(tmp_path / "silent.jsonl")}, training=ONE)
+
+
+# ---- collapse --------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_says_nothing_is_named_once_with_the_remedy(tmp_path: Path, train_tiny: Any) -> None:
+    """Planted: recordings of nothing but noise, one letter each, of which blanks alone can be learnt."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for n in range(8):
+        soundfile.write(tmp_path / f"{n}.wav", 0.01 * generator.standard_normal(3 * tiny.RATE), tiny.RATE)
+        rows.append(Utterance(str(n), tmp_path / f"{n}.wav", 3.0, "abcd"[n % 4]))
+    write_manifest(tmp_path / "noise.jsonl", rows)
+    data = {"train": str(tmp_path / "noise.jsonl"), "dev": str(tmp_path / "noise.jsonl")}
+    training = {"epochs": 12, "checkpoint_seconds": 1000}
+    _, recorder = train_tiny(data=data, training=training, schedule={"warmup": 0.5}, optimizer={"lr": 0.03})
+    shares = [row["dev_blank_share"] for row in recorder.rows]
+    assert min(shares[-4:]) > 0.995
+    (said,) = recorder.said("the model says nothing")
+    assert "Lower optimizer.lr" in said
+    assert f"steno data check {tmp_path / 'noise.jsonl'}" in said
+
+
+SILENT, SPEAKING = {"dev_blank_share": 1.0, "dev_loss": 2.9}, {"dev_blank_share": 0.7, "dev_loss": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([SILENT] * 5, 0),  # in the first half, the learning rate still rises
+        ([SILENT] * 6, 1),
+        ([SILENT] * 9, 1),
+        ([*[SILENT] * 6, SPEAKING, *[SILENT] * 3], 2),
+        ([*[SPEAKING] * 9, SILENT, SILENT], 0),
+        ([{**SILENT, "dev_loss": 4 - 0.2 * n} for n in range(9)], 0),  # on its way
+        ([{**SILENT, "dev_loss": float("nan")}] * 9, 1),
+    ],
+)
+def test_who_is_named_silent(rows: list[dict[str, float]], told: int, tones: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(
+        tiny.write_recipe(tmp_path / "r.yaml", tones, schedule={"warmup": 0.5}), ["training.epochs=10"]
+    )
+    recorder, manifest = tiny.Recorder(), SimpleNamespace(path="m.jsonl")
+    trainer = SimpleNamespace(_recipe=recipe, _display=recorder, _manifest=manifest, _silent=False, state=RunState())
+    for row in rows:
+        trainer.state.history.append(row)
+        trainer.state.epoch += 1
+        Trainer._tell_if_silent(trainer)  # type: ignore[arg-type]
+    assert len(recorder.said("the model says nothing")) == told
+
+
+def test_a_gradient_that_stays_not_finite_ends_the_run(train_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fabric, "clip_gradients", lambda *_, **__: torch.tensor(float("nan")))
+    with pytest.raises(StenoError) as raised:
+        train_tiny(training={"epochs": 9})
+    assert "not been finite for 20 steps" in raised.value.message
+    assert "lower optimizer.lr" in raised.value.hint
+
+
+def test_weights_that_grow_without_bound_are_named_with_the_remedy(train_tiny: Any) -> None:
+    with pytest.raises(StenoError, match=r"its loss is nan|its loss is inf|not been finite") as raised:
+        train_tiny(optimizer={"lr": 1e30}, training={"epochs": 9, "grad_clip": None})
+    assert "optimizer.lr" in str(raised.value)

@@ -206,7 +206,7 @@ def test_the_loss_is_the_sum_over_all_paths_and_the_bad_ones_are_explained() -> 
         (14, "its transcript needs 5 frames, the recording has 4"),
     ]
     (broken,) = find_bad(torch.tensor([float("nan")]), torch.tensor([9]), collate([item(3, [1])]))
-    assert (broken.index, broken.reason) == (3, "its loss is nan")
+    assert (broken.index, broken.reason) == (3, "its loss is nan; where many are, optimizer.lr is too high")
 
 
 # ---- statistics -----------------------------------------------------------------------------------------

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from steno.audio import SAMPLE_RATE, Samples
-
-Signal = npt.NDArray[np.float64]
+from steno.data.rooms import Signal, reverberate, room
 
 NOISE_SLOPES = {"white": 0.0, "pink": 1.0, "brown": 2.0}
 """Power falls with frequency f as f to minus this."""
@@ -16,7 +14,6 @@ PEAK = 0.9
 """The highest sample of a recording, of full scale 1."""
 
 _LOWEST_HZ = 20.0
-_DECAY = 3 * np.log(10)
 _SILENCE = 1e-9
 
 
@@ -56,34 +53,6 @@ def record(speech: Samples, scene: Scene, sample_rate: int = SAMPLE_RATE) -> Sam
     mixed *= 10 ** (scene.level / 20) / _rms(mixed)
     loudest = float(np.abs(mixed).max())
     return (mixed * min(1.0, PEAK / loudest)).astype(np.float32)
-
-
-def room(rt60: float, direct: float, rng: np.random.Generator, sample_rate: int = SAMPLE_RATE) -> Signal:
-    """A synthetic impulse response: the direct sound, then noise that decays exponentially.
-
-    Source: J. A. Moorer, "About this reverberation business", Computer Music Journal 3(2), 1979.
-
-    Args:
-        rt60: seconds until the echo has fallen by 60 dB.
-        direct: dB by which the energy of the direct sound exceeds that of the echo.
-
-    Returns:
-        Samples of shape (rt60 · sample_rate,), the first is 1.
-    """
-    seconds = np.arange(round(rt60 * sample_rate)) / sample_rate
-    tail = rng.standard_normal(len(seconds)) * np.exp(-_DECAY * seconds / rt60)
-    first_wall = round(rng.uniform(0.002, 0.008) * sample_rate)
-    tail[:first_wall] = 0.0
-    tail *= 10 ** (-direct / 20) / np.sqrt(np.sum(tail**2))
-    tail[0] = 1.0
-    return tail
-
-
-def reverberate(signal: Signal, response: Signal) -> Signal:
-    """The signal (N,) in a room, cut at its own length (N,)."""
-    size = 1 << (len(signal) + len(response) - 1).bit_length()
-    spectrum = np.fft.rfft(signal, size) * np.fft.rfft(response, size)
-    return np.fft.irfft(spectrum, size)[: len(signal)]
 
 
 def coloured_noise(count: int, slope: float, rng: np.random.Generator, sample_rate: int = SAMPLE_RATE) -> Signal:
