@@ -40,13 +40,15 @@ def build(
     from rich.table import Table
 
     from steno.lm.build import build as build_model
+    from steno.lm.files import KENLM_ORDER
     from steno.text import ENGLISH
 
+    _check_arguments(texts, arpa)
     console = Console()
     outputs = [output] if arpa is None else [output, arpa]
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=1.0)
         built = build_model(
             texts,
@@ -70,6 +72,18 @@ def build(
     for path in outputs:
         print(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
     print(f"time        {seconds:.0f} s")
+    if order > KENLM_ORDER and output.suffix == ".bin":
+        print(f"note        the KenLM in flashlight-text, which decodes, reads orders up to {KENLM_ORDER}")
+
+
+def _check_arguments(texts: list[Path], arpa: Path | None) -> None:
+    from steno.errors import LanguageModelError
+
+    stray = [str(text) for text in texts if str(text).isdecimal() and not text.exists()]
+    if stray:
+        raise LanguageModelError(f"{stray[0]}: no such text", "--prune takes one value: --prune 0,0,1")
+    if arpa is not None and not arpa.name.endswith((".arpa", ".arpa.gz")):
+        raise LanguageModelError(f"--arpa {arpa}: is no name of an ARPA file", "Name it .arpa or .arpa.gz.")
 
 
 def _thresholds(text: str) -> list[int]:

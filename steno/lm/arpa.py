@@ -55,6 +55,15 @@ class ArpaHead:
     vocabulary: list[str]
 
 
+def is_arpa(path: Path) -> bool:
+    """Whether a file, plain or ``.gz``, begins as ARPA files do: with ``\\data\\``, after comments at most."""
+    try:
+        lines = (line for _, line in read_lines(path) if line.strip() and not line.startswith("#"))
+        return next(lines, "").strip() == "\\data\\"
+    except LanguageModelError:
+        return not path.is_file()  # what is not there is told when it is read
+
+
 def read_arpa(path: Path) -> ArpaHead:
     """Read every line of an ARPA file, plain or ``.gz``, for KenLM itself does not say where one is wrong.
 
@@ -99,7 +108,7 @@ class _Reader:
         )
 
     def _filled(self, expected: str) -> str:
-        while not (line := self._next(expected)).strip():
+        while not (line := self._next(expected)).strip() or line.startswith("#"):
             pass
         return line
 

@@ -112,6 +112,24 @@ class _Encoder(dict[str, tuple[int, ...]]):
         return found if self.units == "words" else found[1:]
 
 
+def check_spelling(name: str, vocabulary: Sequence[str], units: Units, alphabet: str) -> None:
+    """Check that an alphabet goes with a vocabulary, which is without :data:`SPECIALS`.
+
+    Raises:
+        LanguageModelError: it spells less than a tenth of it; the message begins with the name.
+    """
+    letters = set(alphabet) | ({SPACE} if units == "characters" and " " in alphabet else set())
+    foreign = [token for token in vocabulary if not letters.issuperset(token)]
+    if len(foreign) > _MOST_FOREIGN * len(vocabulary):
+        lacking = sorted({character for token in foreign for character in token} - letters)
+        raise LanguageModelError(
+            f"{name}: does not fit the alphabet {alphabet!r}, which lacks {' '.join(lacking[:10])} and so cannot spell "
+            f"{len(foreign):,} of {len(vocabulary):,} {units}, such as {foreign[0]!r}",
+            "Build a language model from text in the recogniser's language and case: steno lm build --alphabet.",
+        )
+
+
+_MOST_FOREIGN = 0.9
 _BLOCK = 1 << 22
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steno.errors import LanguageModelError
-from steno.lm.arpa import read_arpa, write_arpa
+from steno.lm.arpa import is_arpa, read_arpa, write_arpa
 from steno.lm.binary import is_binary, read_head
-from steno.lm.corpus import SPACE, SPECIALS, Units
+from steno.lm.corpus import SPECIALS, Units, check_spelling
 from steno.lm.model import BackoffModel
 from steno.lm.probing import write_probing
 from steno.lm.trie import write_trie
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 KENLM_ORDER = 6
 """The highest order of the KenLM that flashlight-text bundles."""
-
-_MOST_FOREIGN = 0.9
 
 
 def write_model(model: BackoffModel, path: Path, compact: bool = False) -> None:
@@ -70,15 +68,7 @@ class LanguageModelFile:
         Raises:
             LanguageModelError: the alphabet spells less than a tenth of the vocabulary.
         """
-        letters = set(alphabet) | ({SPACE} if self.units == "characters" and " " in alphabet else set())
-        foreign = [token for token in self.vocabulary if not letters.issuperset(token)]
-        if len(foreign) > _MOST_FOREIGN * len(self.vocabulary):
-            lacking = sorted({character for token in foreign for character in token} - letters)
-            raise LanguageModelError(
-                f"{self.path}: does not fit the alphabet {alphabet!r}, which lacks {' '.join(lacking[:10])} and so "
-                f"cannot spell {len(foreign):,} of its {len(self.vocabulary):,} {self.units}, such as {foreign[0]!r}",
-                "Build one from text for this alphabet: steno lm build TEXT -o lm.bin --alphabet ALPHABET",
-            )
+        check_spelling(str(self.path), self.vocabulary, self.units, alphabet)
 
     def kenlm(self, dictionary: "Dictionary") -> "KenLM":
         """The model in KenLM, over the tokens of a flashlight dictionary.
@@ -105,10 +95,14 @@ def open_lm(path: Path) -> LanguageModelFile:
         LanguageModelError: it is missing, is no language model, or is damaged; an ARPA file's line is named.
     """
     try:
+        if not is_binary(path) and not is_arpa(path):
+            raise LanguageModelError(
+                f"{path}: is no language model", "Give KenLM's .bin or an .arpa file; steno lm build makes both."
+            )
         head = read_head(path) if is_binary(path) else read_arpa(path)
     except OSError as problem:
         raise LanguageModelError(f"{path}: {problem.strerror or problem}", "Build one with: steno lm build") from None
-    reserved = {*SPECIALS, "<UNK>"}
+    reserved = {*SPECIALS, "<UNK>"}  # SRILM may write it in capitals
     vocabulary = tuple(word for word in head.vocabulary if word not in reserved)
     if not vocabulary:
         raise LanguageModelError(f"{path}: has no words", "Build it from text that has some.")

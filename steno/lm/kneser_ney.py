@@ -43,7 +43,7 @@ def estimate_discounts(counts: Integers) -> Discounts:
         return FALLBACK
     y = n[0] / (n[0] + 2 * n[1])
     found = [k - (k + 1) * y * n[k] / n[k - 1] for k in range(1, 4)]
-    if any(not 0 <= discount <= k for k, discount in enumerate(found, start=1)):
+    if any(not 0 < discount <= k for k, discount in enumerate(found, start=1)):
         return FALLBACK
     return Discounts(found[0], found[1], found[2])
 
