@@ -94,13 +94,12 @@ class WindowEncoder:
     def __init__(self, config: FolderConfig, session: onnxruntime.InferenceSession, window: WindowConfig) -> None:
         self._session = session
         rate = config.features.sample_rate
-        self.frame = config.features.hop_length * config.model.subsampling
+        self.frame = round(config.seconds_per_frame * rate)
         self.left, self.chunk, self.right = (
             round(seconds * rate / self.frame) * self.frame for seconds in (window.left, window.chunk, window.right)
         )
-        self.chunk = max(self.chunk, self.frame)
-        # The utterance may end where a chunk does; there is one frame more, and it needs samples to be seen in.
-        self.left = max(self.left, self.frame)
+        # A frame at the very edge of a window may need samples from beyond it, so each edge has one to spare.
+        self.left, self.chunk, self.right = (max(size, self.frame) for size in (self.left, self.chunk, self.right))
         self.tick = min(self.chunk, max(1, round(STEP_SECONDS * rate / self.frame)) * self.frame)
         self.first_tick = self.tick
 
