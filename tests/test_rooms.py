@@ -47,6 +47,7 @@ MAY_LOAD = {
     "optuna": ("steno.training.search", "steno.evaluation.tuning"),
     "sentencepiece": ("steno.training.pieces",),
     "transformers": ("steno.models.wav2vec2",),
+    "sounddevice": ("steno.runtime.microphone",),
 }
 """What is not in the base install, and who may import it, be it inside a function."""
 
@@ -100,7 +101,7 @@ def test_only_some_rooms_know_the_heavy_libraries(heavy: str) -> None:
 
 def test_the_base_loads_neither_torch_nor_mlflow() -> None:
     light = (
-        "steno.runtime.files, steno.evaluation.measure, steno.data.manifest, steno.data.check, "
+        "steno.runtime.files, steno.runtime.streaming, steno.runtime.microphone, steno.evaluation.measure, steno.data.manifest, steno.data.check, "
         "steno.data.corpora.prepare, "
         "steno.data.find, steno.data.download, steno.data.synth, steno.training.recipe, steno.tracking.registry, "
         "steno.doctor"
