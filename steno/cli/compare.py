@@ -73,12 +73,13 @@ def _print(found: "Comparison") -> None:
     typer.echo(f"utterances  {len(first.measured)}")
     table = Table("")
     table.add_column("model", overflow="fold")
+    table.add_column("decoding")
     for column in ("WER", "95 % interval", "CER", "RTF"):
         table.add_column(column, justify="right")
     for place, one in enumerate(found.evaluations):
         interval = one.scores.wer_interval()
         table.add_row(
-            *(name(place), one.model, f"{100 * one.scores.wer:.1f} %"),
+            *(name(place), one.model, one.decoding, f"{100 * one.scores.wer:.1f} %"),
             f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %",
             *(f"{100 * one.scores.cer:.1f} %", f"{one.real_time_factor:.3f}"),
         )

@@ -69,6 +69,7 @@ def _print(found: "Analysis") -> None:
 
     evaluation, scores = found.evaluation, found.evaluation.scores
     typer.echo(f"texts       {evaluation.normalization.description}")
+    typer.echo(f"decoding    {evaluation.decoding}")
     typer.echo(f"utterances  {len(evaluation.measured)}")
     typer.echo(f"WER         {rate(scores.wer, found.wer_interval)}")
     typer.echo(f"            {speaker_line(found.wer_by_speaker)}")

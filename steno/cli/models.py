@@ -47,7 +47,7 @@ def show(name: str = typer.Argument(help="A registered model."), uri: str | None
 
     from steno.tracking import registry
 
-    table = Table("version", "aliases", "created", "measured (95 % interval)", title=name)
+    table = Table("version", "aliases", "created", "measured (95 % interval)", "last decisions", title=name)
     table.add_column("run", overflow="fold")
     for version in registry.show(name, uri):
         aliases = [*version.aliases, *([f"stage {version.stage}"] if version.stage else [])]
@@ -56,6 +56,7 @@ def show(name: str = typer.Argument(help="A registered model."), uri: str | None
             ", ".join(aliases) or "–",
             _when(version),
             "\n".join(_measured(version)) or "–",
+            "\n".join(_decisions(version)) or "–",
             version.run_id or "–",
         )
     Console().print(table)
@@ -103,6 +104,16 @@ def promote(
     if done.previous is not None:
         print(done.reason)
     print(f"use it as: models:/{name}@{done.alias}")
+
+
+def _decisions(version: "ModelVersion") -> list[str]:
+    """``champion: refused``: what was decided last about the version, for each alias."""
+    found = {
+        key.removeprefix("steno.").removesuffix(".decision"): value
+        for key, value in version.tags.items()
+        if key.startswith("steno.") and key.endswith(".decision")
+    }
+    return [f"{alias}: {decision}" for alias, decision in sorted(found.items())]
 
 
 def _when(version: "ModelVersion") -> str:

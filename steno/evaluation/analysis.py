@@ -56,6 +56,7 @@ class Analysis:
         scores = evaluation.scores
         return {
             "model": evaluation.model,
+            "decoding": evaluation.decoding,
             "data": str(evaluation.data),
             "digest": evaluation.digest,
             "normalization": {

@@ -84,6 +84,7 @@ class Comparison:
                 {
                     "letter": name(place),
                     "model": evaluation.model,
+                    "decoding": evaluation.decoding,
                     "wer": evaluation.scores.wer,
                     "wer_interval_95": asdict(evaluation.scores.wer_interval()),
                     "cer": evaluation.scores.cer,

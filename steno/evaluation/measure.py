@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from steno.data.manifest import Manifest, Utterance
+from steno.decoding.config import DecodingConfig
 from steno.decoding.transcript import Word
 from steno.errors import ManifestError
 from steno.evaluation.normalization import Normalization
@@ -39,7 +40,8 @@ class Measured:
 class Evaluation:
     """What a recogniser made of a manifest.
 
-    ``seconds`` is the wall time of reading and recognising, ``audio_seconds`` the audio that was scored.
+    ``seconds`` is the wall time of reading and recognising, ``audio_seconds`` the audio that was scored;
+    ``decoding`` says how emissions became text.
     """
 
     model: str
@@ -50,6 +52,7 @@ class Evaluation:
     left_out: tuple[LeftOut, ...]
     seconds: float
     audio_seconds: float
+    decoding: str = "greedy"
 
     @cached_property
     def scores(self) -> Scores:
@@ -115,7 +118,15 @@ def evaluate(
         audio_seconds += result.seconds
     seconds = time.perf_counter() - start
     return Evaluation(
-        model, manifest.path, manifest.digest, form, tuple(measured), tuple(left_out), seconds, audio_seconds
+        model=model,
+        data=manifest.path,
+        digest=manifest.digest,
+        normalization=form,
+        measured=tuple(measured),
+        left_out=tuple(left_out),
+        seconds=seconds,
+        audio_seconds=audio_seconds,
+        decoding=describe(recognizer.decoding),
     )
 
 
@@ -128,6 +139,16 @@ def evaluate_manifest(recognizer: Recognizer, manifest: Manifest) -> tuple[Score
 def alphabet_of(recognizer: Recognizer) -> str:
     """The characters that the recogniser can write."""
     return recognizer.config.tokenizer.alphabet
+
+
+def describe(decoding: DecodingConfig) -> str:
+    """How emissions become text, in words."""
+    if decoding.method == "greedy":
+        return "greedy"
+    if decoding.lm is None:
+        return f"beam {decoding.beam}"
+    weights = f"weight {decoding.lm_weight:g}, word score {decoding.word_score:g}"
+    return f"beam {decoding.beam} with the language model {decoding.lm} ({weights})"
 
 
 def _with_text(manifest: Manifest, form: Normalization) -> tuple[list[tuple[Utterance, str]], list[LeftOut]]:

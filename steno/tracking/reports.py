@@ -108,6 +108,7 @@ def data_params(evaluation: Evaluation) -> dict[str, Any]:
         "utterances": len(evaluation.measured),
         "left_out": len(evaluation.left_out),
         "normalization": evaluation.normalization.name,
+        "decoding": evaluation.decoding,
     }
 
 

@@ -95,3 +95,73 @@ def test_validate_mistakes(steno: Callable, model: Path, tree: Path, tmp_path: P
         assert ran.code == 2, options
         assert said in ran.err
         assert "Traceback" not in ran.err
+
+
+# ---- reports, normalisation, the log ---------------------------------------------------------------------------
+
+
+def test_evaluate_shows_tables_and_the_normalisation(steno: Callable, model: Path, tones: Path, tmp_path: Path) -> None:
+    rows = [
+        Utterance(row.id, row.audio, row.duration, (row.text or "").upper() + "!", f"s{n % 2}")
+        for n, row in enumerate(Manifest(tones / "dev.jsonl"))
+    ]
+    write_manifest(tmp_path / "m.jsonl", rows)
+    plain = steno("evaluate", "--model", model, "--data", tones / "dev.jsonl", "--format", "json")
+    shown = steno("evaluate", "--model", model, "--data", tmp_path / "m.jsonl")
+    assert "texts       steno: Unicode NFKC, lower case" in shown.out
+    for part in ("By speaker", "By duration", "By speaking rate", "By signal-to-noise ratio", "over speakers"):
+        assert part in shown.out
+    loose = json.loads(steno("evaluate", "--model", model, "--data", tmp_path / "m.jsonl", "--format", "json").out)
+    assert loose["wer"] == json.loads(plain.out)["wer"]
+    strict = steno("evaluate", "--model", model, "--data", tmp_path / "m.jsonl", "--normalize", "none")
+    assert "texts       none: texts as they are" in strict.out
+    assert "WER         100.0 %" in strict.out
+
+
+def test_evaluate_writes_a_report(steno: Callable, model: Path, tones: Path, tmp_path: Path) -> None:
+    page = tmp_path / "deep" / "report.html"
+    ran = steno("evaluate", "--model", model, "--data", tones / "dev.jsonl", "--report", page, "--audio", 2)
+    assert ran.code == 0
+    assert f"report      {page}" in ran.err
+    assert page.read_text().count("<audio") == 2
+    ran = steno("evaluate", "--model", model, "--data", tones / "dev.jsonl", "--audio", 2)
+    assert (ran.code, "--audio does nothing without --report" in ran.err) == (2, True)
+    ran = steno("evaluate", "--model", model, "--data", tones / "dev.jsonl", "--report", tmp_path)
+    assert (ran.code, "cannot be written" in ran.err) == (2, True)
+
+
+def test_a_manifest_with_no_text(steno: Callable, model: Path, tones: Path, tmp_path: Path) -> None:
+    rows = [Utterance(row.id, row.audio, row.duration) for row in Manifest(tones / "dev.jsonl")]
+    write_manifest(tmp_path / "mute.jsonl", rows)
+    for words in (("evaluate", "--model", model), ("compare", model, model)):
+        ran = steno(*words, "--data", tmp_path / "mute.jsonl")
+        assert ran.code == 2
+        assert "mute.jsonl: no utterance has text" in ran.err
+        assert "Each line needs `text`" in ran.err
+
+
+def test_compare(steno: Callable, model: Path, tones: Path, train_tiny: Callable, tmp_path: Path) -> None:
+    poor = train_tiny("poor", training={"epochs": 1})[0].model
+    data = tiny.corpus(tmp_path, "cmp", 16, seed=5)
+    page = tmp_path / "compare.html"
+    ran = steno("compare", poor, model, "--data", data, "--report", page)
+    assert ran.code == 0
+    assert "B is better than A: " in ran.out
+    assert "where they differ most" in ran.out
+    assert page.read_text().count("<audio") == 10
+    found = json.loads(steno("compare", poor, model, model, "--data", data, "--format", "json").out)
+    assert [pair["winner"] for pair in found["pairs"]] == ["B", "C", None]
+    assert found["models"][1]["wer"] == found["models"][2]["wer"] < found["models"][0]["wer"]
+
+
+def test_compare_mistakes(steno: Callable, model: Path, tones: Path) -> None:
+    dev = tones / "dev.jsonl"
+    for words, said in (
+        ((model,), "nothing to compare"),
+        ((model, model, "--audio", 3), "does nothing without --report"),
+        ((model, model, "--significance", 2), "makes no sense"),
+        ((model, tones), "not a model folder"),
+    ):
+        ran = steno("compare", *words, "--data", dev)
+        assert ran.code == 2
+        assert said in ran.err

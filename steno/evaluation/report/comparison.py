@@ -41,11 +41,11 @@ def _models(comparison: Comparison) -> Iterator[str]:
         scores = one.scores
         rows.append(
             (
-                *(name(place), one.model, percent(scores.wer), span(scores.wer_interval())),
+                *(name(place), one.model, one.decoding, percent(scores.wer), span(scores.wer_interval())),
                 *(percent(scores.cer), span(scores.cer_interval()), f"{one.real_time_factor:.3f}"),
             )
         )
-    yield table(("", "model", "WER", "95 % interval", "CER", "95 % interval", "RTF"), rows, (2, 3, 4, 5, 6))
+    yield table(("", "model", "decoding", "WER", "95 % interval", "CER", "95 % interval", "RTF"), rows, range(3, 8))
     marks = [
         Mark(f"{name(place)} {one.model}", one.scores.wer, one.scores.wer_interval(), percent(one.scores.wer))
         for place, one in enumerate(evaluations)

@@ -74,6 +74,7 @@ def _head(analysis: Analysis) -> Iterator[str]:
     yield facts(
         (
             ("Model", evaluation.model),
+            ("Decoding", evaluation.decoding),
             ("Data", f"{evaluation.data} (digest {evaluation.digest})"),
             ("Scored", f"{len(evaluation.measured)} utterances, {evaluation.audio_seconds / 60:.1f} min of audio"),
             ("Left out", f"{len(evaluation.left_out)} utterances"),
