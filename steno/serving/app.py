@@ -87,7 +87,7 @@ def create_app(service: Service, host: str = "127.0.0.1") -> ASGIApp:
             allow_headers=["authorization", "content-type", "x-request-id"],
             expose_headers=["x-request-id", "retry-after", "x-steno-model-version"],
         )
-    hosts = config.allowed_hosts or (*_LOCAL, host, socket.gethostname())
+    hosts = (*_LOCAL, *(config.allowed_hosts or (host, socket.gethostname())))
     known = ("/v1/audio/transcriptions", "/v1/models", "/v1/stream", "/healthz", "/readyz", "/metrics", *files)
     return Doorman(guarded, hosts, config.cors, service.metrics, known)
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -27,7 +27,11 @@ _STATUS = {"invalid_audio": 400, "audio_too_long": 413, "internal_error": 500}
 
 @dataclass(eq=False)
 class Job:
-    """One upload that waits or is worked on. ``deadline`` and ``entered`` are on the monotonic clock."""
+    """One upload that waits or is worked on. ``deadline`` and ``entered`` are on the monotonic clock.
+
+    ``suspect`` says that a worker died with it: it gets one more try, alone, so that a recording that kills workers
+    costs no other request.
+    """
 
     number: int
     upload: BinaryIO
@@ -35,6 +39,7 @@ class Job:
     deadline: float
     answer: asyncio.Future[dict[str, Any]]
     entered: float = field(default_factory=monotonic)
+    suspect: bool = False
 
 
 class WorkerDied(Exception):
@@ -116,9 +121,7 @@ class FilePool:
             jobs = taking.result() if taking.done() else None
             if jobs == [] or not dying.done():
                 return jobs or []
-            for job in jobs or ():
-                self._queue.put_nowait(job)
-                self._metrics.queue.inc()
+            self._put_back(jobs or ())
             raise WorkerDied
         finally:
             taking.cancel()
@@ -134,11 +137,16 @@ class FilePool:
         if first is None:
             return []
         batch, size = [first], first.size
+        if first.suspect:
+            return batch
         share = min(self._config.max_batch, -(-(self._queue.qsize() + 1) // (self._idle + 1)))
         while len(batch) < share and size < BATCH_BYTES and not self._queue.empty():
             job = await self._next()
             if job is None:
                 self._queue.put_nowait(None)
+                break
+            if job.suspect:
+                self._put_back([job])
                 break
             batch.append(job)
             size += job.size
@@ -170,7 +178,11 @@ class FilePool:
                 async with asyncio.timeout(min(job.deadline for job in running.values()) - monotonic()):
                     frame = await worker.receive()
                 if frame is None:
-                    _fail(running.values(), ApiError(503, "The worker died.", "worker_died", retry_after=1))
+                    again = [job for job in running.values() if not job.suspect]
+                    _fail([job for job in running.values() if job.suspect], _deadly())
+                    for job in again:
+                        job.suspect = True
+                    self._put_back(again)
                     raise WorkerDied
                 head, _ = frame
                 if head["id"] in running:
@@ -183,6 +195,11 @@ class FilePool:
             raise
         self._seconds_a_job += 0.2 * ((monotonic() - started) / len(batch) - self._seconds_a_job)
 
+    def _put_back(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self._queue.put_nowait(job)
+            self._metrics.queue.inc()
+
 
 def _answer(job: Job, head: dict[str, Any]) -> None:
     if job.answer.done():
@@ -194,10 +211,14 @@ def _answer(job: Job, head: dict[str, Any]) -> None:
         job.answer.set_result(head)
 
 
-def _fail(jobs: Any, error: ApiError) -> None:
+def _fail(jobs: Iterable[Job], error: ApiError) -> None:
     for job in jobs:
         if not job.answer.done():
             job.answer.set_exception(error)
+
+
+def _deadly() -> ApiError:
+    return ApiError(503, "The worker died twice over this request.", "worker_died", "file", retry_after=1)
 
 
 def _too_late() -> ApiError:

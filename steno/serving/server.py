@@ -138,7 +138,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def _following(service: Service, resolve: Resolve, folder: Path) -> AsyncIterator[None]:
-    task = asyncio.create_task(_follow(service, resolve, folder))
+    task = asyncio.create_task(follow(service, resolve, folder))
     try:
         yield
     finally:
@@ -146,7 +146,7 @@ async def _following(service: Service, resolve: Resolve, folder: Path) -> AsyncI
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _follow(service: Service, resolve: Resolve, folder: Path) -> None:
+async def follow(service: Service, resolve: Resolve, folder: Path) -> None:
     """Swap the model whenever the reference means another folder. A registry that is away changes nothing."""
     trouble = ""
     while True:

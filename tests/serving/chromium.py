@@ -6,12 +6,12 @@ import json
 import shutil
 import subprocess
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from running import wait_for
 from websockets.sync.client import connect
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -113,17 +113,3 @@ class Chromium:
         entries = [e["params"]["entry"] for e in self.events if e["method"] == "Log.entryAdded"]
         thrown = [e["params"]["exceptionDetails"] for e in self.events if e["method"] == "Runtime.exceptionThrown"]
         return [entry["text"] for entry in entries if entry["level"] == "error"] + [str(entry) for entry in thrown]
-
-
-def wait_for(ask: Any, seconds: float) -> Any:
-    """The first true answer.
-
-    Raises:
-        TimeoutError: there was none in time.
-    """
-    end = time.monotonic() + seconds
-    while not (answer := ask()):
-        if time.monotonic() > end:
-            raise TimeoutError(f"still {answer!r} after {seconds} s")
-        time.sleep(0.05)
-    return answer

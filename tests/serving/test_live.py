@@ -1,14 +1,13 @@
 """Live streams, as a client of the WebSocket sees them."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
-from running import KEY, Running
+from running import KEY, Running, wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -138,8 +137,7 @@ def test_the_key_comes_by_header_subprotocol_or_message(strict: Running) -> None
 
 
 def wait_until_free(server: Running) -> None:
-    while server.metric("steno_streams"):
-        time.sleep(0.05)
+    wait_for(lambda: not server.metric("steno_streams"), 10)
 
 
 def test_beyond_its_streams_the_server_refuses_at_once_and_a_silent_client_is_let_go(strict: Running) -> None:
