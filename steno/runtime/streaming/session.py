@@ -29,7 +29,7 @@ class StreamingSession:
         sample_rate: that of the encoder, in Hz.
         given_rate: that of the samples to come where a call does not say it, in Hz.
         frame_seconds: distance of two frames of the encoder.
-        still: labels that spell nothing: the blank, the space.
+        spells: whether each label spells something; the blank and the space do not.
         endpointer: this session's own; None takes the whole stream for one utterance.
     """
 
@@ -40,11 +40,12 @@ class StreamingSession:
         sample_rate: int,
         given_rate: float,
         frame_seconds: float,
-        still: Sequence[int],
+        spells: Sequence[bool],
         endpointer: Endpointer | None,
     ) -> None:
         self.encoder = encoder
-        self._decoder, self._endpointer, self._still = decoder, endpointer, list(still)
+        self._decoder, self._endpointer = decoder, endpointer
+        self._spells_v = np.array(spells)
         self._rate, self._given_rate = sample_rate, given_rate
         self._frame_samples = frame_seconds * sample_rate
         self._preroll = round(endpointer.config.preroll * sample_rate) if endpointer else 0
@@ -135,7 +136,7 @@ class StreamingSession:
         events: list[Event] = []
         if emission_tv is not None and len(emission_tv):
             self._decoder.push(emission_tv)
-            spoken_t = np.flatnonzero(~np.isin(emission_tv.argmax(axis=1), self._still))
+            spoken_t = np.flatnonzero(self._spells_v[emission_tv.argmax(axis=1)])
             if len(spoken_t):
                 self._last_token = self._decoded + int(spoken_t[-1]) + 1
             self._decoded += len(emission_tv)
