@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from steno.cli import decoding
+
 if TYPE_CHECKING:
     from steno.evaluation.compare import Comparison
 
@@ -27,9 +29,15 @@ def compare(
     audio: Annotated[
         int | None, typer.Option(min=0, help="Utterances with a player in the report; 10 by default.")
     ] = None,
+    decoder: decoding.Method = None,
+    lm: decoding.Lm = None,
+    lm_weight: decoding.LmWeight = None,
+    word_score: decoding.WordScore = None,
+    beam: decoding.Beam = None,
+    hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
-    """Say which model is better on a manifest, and how sure that is."""
+    """Say which model is better on a manifest, and how sure that is. Options of decoding hold for all of them."""
     import orjson
 
     from steno.cli.measuring import measure, refuse_idle_option, write_report
@@ -48,7 +56,8 @@ def compare(
     if not 0 < significance < 1:
         raise StenoError(f"a significance of {significance:g} makes no sense", "Give one such as 0.05.")
     manifest = Manifest(data)
-    recognizers = [Recognizer(resolve(model, uri)) for model in models]
+    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
+    recognizers = [Recognizer(resolve(model, uri), decoding=asked) for model in models]
     form = Normalization(normalize, common_alphabet([alphabet_of(recognizer) for recognizer in recognizers]))
     found = compare_evaluations(
         [measure(recognizer, manifest, model, form) for recognizer, model in zip(recognizers, models, strict=True)],

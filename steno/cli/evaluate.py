@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from steno.cli import decoding
+
 if TYPE_CHECKING:
     from steno.evaluation.analysis import Analysis
 
@@ -27,6 +29,12 @@ def evaluate(
         bool | None,
         typer.Option("--log/--no-log", help="Log the evaluation to MLflow; by default if the model is kept there."),
     ] = None,
+    decoder: decoding.Method = None,
+    lm: decoding.Lm = None,
+    lm_weight: decoding.LmWeight = None,
+    word_score: decoding.WordScore = None,
+    beam: decoding.Beam = None,
+    hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Measure a model on a manifest: WER and CER with intervals, tables, confusions, and a report."""
@@ -44,7 +52,8 @@ def evaluate(
     logged = model.startswith(("models:", "runs:")) if log is None else log
     refuse_idle_option("--audio", audio is not None and report is None and not logged, "--report or --log")
     manifest = Manifest(data)
-    recognizer = Recognizer(resolve(model, uri))
+    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
+    recognizer = Recognizer(resolve(model, uri), decoding=asked)
     form = Normalization(normalize, alphabet_of(recognizer))
     found = analyse(measure(recognizer, manifest, model, form).checked())
     html = evaluation_report(found, 20 if audio is None else audio) if report or logged else ""
@@ -99,6 +108,12 @@ def validate(
     ],
     file_id: Annotated[str, typer.Option(help="The utterance's id, such as 1089-134686-0000.")],
     data: Annotated[Path, typer.Option(help="A LibriSpeech tree, or a manifest.")],
+    decoder: decoding.Method = None,
+    lm: decoding.Lm = None,
+    lm_weight: decoding.LmWeight = None,
+    word_score: decoding.WordScore = None,
+    beam: decoding.Beam = None,
+    hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Transcribe one utterance of a corpus and print target, predicted, WER and CER."""
@@ -109,7 +124,8 @@ def validate(
     from steno.tracking.registry import resolve
 
     utterance = find_utterance(data, file_id)
-    recognizer = Recognizer(resolve(model, uri))
+    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
+    recognizer = Recognizer(resolve(model, uri), decoding=asked)
     predicted = recognizer.transcribe([audio.load(utterance.audio, recognizer.sample_rate)])[0].text
     scores = score([(utterance.id, utterance.text or "", predicted)])
     typer.echo(f"target:    {utterance.text}")

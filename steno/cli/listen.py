@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from steno.cli import decoding
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -26,6 +28,12 @@ def listen(
     ] = "text",
     device: Annotated[str | None, typer.Option(help="The microphone: its number or a part of its name.")] = None,
     pause: Annotated[float | None, typer.Option(help="Seconds of silence that end an utterance.", min=0.1)] = None,
+    decoder: decoding.Method = None,
+    lm: decoding.Lm = None,
+    lm_weight: decoding.LmWeight = None,
+    word_score: decoding.WordScore = None,
+    beam: decoding.Beam = None,
+    hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Write what is said while it is said: from the microphone until Ctrl-C, or from a recording."""
@@ -44,7 +52,8 @@ def listen(
     rules = {} if pause is None else {"pause": pause, "long_pause": min(pause, 0.3), "preroll": min(pause / 2, 0.2)}
     endpointing = validate(EndpointConfig, rules, "--pause", StenoError)
     microphone = Microphone(device) if file is None else None
-    recognizer = Recognizer(resolve(model, uri))
+    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
+    recognizer = Recognizer(resolve(model, uri), decoding=asked)
     rate = microphone.rate if microphone else recognizer.sample_rate
     session = recognizer.stream(rate, endpointing=endpointing)
     write = _json_line if format == "jsonl" else _Captions().write
