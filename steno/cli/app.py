@@ -14,6 +14,7 @@ from steno.cli.compare import compare
 from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
 from steno.cli.listen import listen
+from steno.cli.search import search
 from steno.cli.serve import serve
 from steno.cli.train import train
 from steno.cli.transcribe import transcribe
@@ -34,6 +35,7 @@ app.add_typer(lm.app, name="lm")
 app.add_typer(models.app, name="models")
 app.add_typer(track.app, name="track")
 app.command("train")(train)
+app.command("search")(search)
 app.command("transcribe")(transcribe)
 app.command("listen")(listen)
 app.command("validate")(validate)
@@ -73,10 +75,10 @@ _EXTRA_OF = {
     ),
     **dict.fromkeys(("av", "fastapi", "multipart", "prometheus_client", "uvicorn"), "serve"),
     **dict.fromkeys(("pyarrow", "ray"), "ray"),
-    "adlfs": "azure",
+    **dict.fromkeys(("adlfs", "azure"), "azure"),
     "espeakng_loader": "demo",
     "flashlight": "lm",
-    "s3fs": "s3",
+    **dict.fromkeys(("boto3", "s3fs"), "s3"),
     "sounddevice": "mic",
     "transformers": "wav2vec2",
 }

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from steno.evaluation.score import Scores
 from steno.models.config import Wav2Vec2Config
 from steno.models.registry import AcousticModel
 from steno.models.wav2vec2 import Wav2Vec2
+from steno.storage import absolute, shown
 from steno.text import words
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
 from steno.training.display import Display, SilentDisplay
@@ -59,6 +61,7 @@ def train(
     overwrite: bool = False,
     tracking_uri: str | None = None,
     tracked: bool = True,
+    tags: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Train, publish, measure and track one model.
 
@@ -70,6 +73,7 @@ def train(
         overwrite: delete what is in ``run_dir`` first.
         tracking_uri: MLflow's store; None takes the environment's, else the embedded one.
         tracked: whether MLflow hears of the run at all.
+        tags: further tags of the tracked run.
 
     Raises:
         Interrupted: a signal came; the run is saved.
@@ -84,7 +88,8 @@ def train(
     fabric.barrier()
     tracker: RunLog = NullTracker()
     if tracked and main:
-        tracker = Tracker.start(run_dir, experiment=recipe.tracking.experiment, run_name=recipe.name, uri=tracking_uri)
+        experiment = recipe.tracking.experiment
+        tracker = Tracker.start(run_dir, experiment=experiment, run_name=recipe.name, uri=tracking_uri, tags=tags)
     try:
         result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume)
     except (Interrupted, KeyboardInterrupt):
@@ -112,8 +117,8 @@ def _run(
     given = recipe
     if fabric.is_global_zero and not resume:
         settle(recipe, run_dir, manifests["train"], indices)
-    fabric.barrier()
-    recipe = read_settled(recipe, run_dir)
+    # The first process tells the others: on other machines the run's folder may be another one.
+    recipe = fabric.broadcast(read_settled(recipe, run_dir) if fabric.is_global_zero else recipe)
     torch.manual_seed(recipe.seed)
     tokenizer = recipe.tokenizer.build()
     model = AcousticModel(recipe.features, recipe.model, len(tokenizer))
@@ -225,9 +230,13 @@ def _prepare_run_dir(
 
 
 def _is_run(run_dir: Path) -> bool:
-    """Whether the folder's recipe is one that :func:`_recipe_file` wrote; a user's own may have the same name."""
     path = run_dir / RECIPE
-    return path.is_file() and path.read_bytes().startswith(_DIGEST.format("train").encode())
+    return path.is_file() and is_recipe_of_run(path.read_bytes())
+
+
+def is_recipe_of_run(data: bytes) -> bool:
+    """Whether a recipe is one that a run wrote into its folder; a user's own may have the same name."""
+    return data.startswith(_DIGEST.format("train").encode())
 
 
 def _recipe_file(recipe: Recipe, manifests: dict[str, Manifest]) -> str:
@@ -313,7 +322,7 @@ def _publish(
     train_set = manifests["train"]
     training: dict[str, Any] = {
         "train": {
-            "manifest": str(train_set.path),
+            "manifest": shown(train_set.path),
             "digest": train_set.digest,
             "utterances": len(indices),
             "hours": round(_hours(train_set, indices), 3),
@@ -340,7 +349,7 @@ def _log_start(
         utterances = len(indices) if part == "train" else len(manifest)
         hours = _hours(manifest, indices) if part == "train" else manifest.hours
         profile = {"utterances": utterances, "hours": round(hours, 3)}
-        tracker.log_dataset(manifest.path.stem, manifest.digest, str(manifest.path.resolve()), part, profile)
+        tracker.log_dataset(manifest.path.stem, manifest.digest, shown(absolute(manifest.path)), part, profile)
 
 
 def _log_end(tracker: RunLog, recipe: Recipe, run_dir: Path, trainer: Trainer, scores: dict[str, Scores]) -> int | None:
