@@ -52,7 +52,7 @@ class Streamer:
             rate,
             sample_rate or rate,
             self._config.seconds_per_frame,
-            [label != BLANK and token.strip(f" {WORD_MARK}") != "" for label, token in enumerate(self._tokens)],
+            [label != BLANK and token.strip(f" {WORD_START}") != "" for label, token in enumerate(self._tokens)],
             Endpointer(endpointing, rate) if endpointing else None,
         )
 
