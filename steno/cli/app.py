@@ -14,6 +14,7 @@ from steno.cli.compare import compare
 from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
 from steno.cli.listen import listen
+from steno.cli.pseudo_label import pseudo_label
 from steno.cli.search import search
 from steno.cli.serve import serve
 from steno.cli.train import train
@@ -36,6 +37,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(track.app, name="track")
 app.command("train")(train)
 app.command("search")(search)
+app.command("pseudo-label")(pseudo_label)
 app.command("transcribe")(transcribe)
 app.command("listen")(listen)
 app.command("validate")(validate)
