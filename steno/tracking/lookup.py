@@ -113,18 +113,28 @@ def _by_word(client: "MlflowClient", name: str, word: str, aliases: Mapping[str,
     if word.lower() in STAGES:
         if word.lower() in aliases:
             return aliases[word.lower()]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow's own word on the deprecation; ours follows
-            staged = client.get_latest_versions(name, stages=[word.capitalize()])
-        if staged:
+        if number := _staged(client, name, word):
             _log.warning(
                 "version %s of %s was found by its stage %s, which MLflow deprecates; "
                 "give it an alias: steno models promote %s %s --alias %s",
-                *(staged[0].version, name, word, name, staged[0].version, word.lower()),
+                *(number, name, word, name, number, word.lower()),
             )
-            return int(staged[0].version)
+            return number
         return _by_alias(name, word.lower(), aliases)
     return _by_alias(name, word, aliases)
+
+
+def holder(client: "MlflowClient", name: str, alias: str) -> int | None:
+    """The version that has an alias, or the deprecated stage of that name; None if none has."""
+    found = known_aliases(client, name).get(alias)
+    return _staged(client, name, alias) if found is None and alias in STAGES else found
+
+
+def _staged(client: "MlflowClient", name: str, stage: str) -> int | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own word on the deprecation; ours follows
+        staged = client.get_latest_versions(name, stages=[stage.capitalize()])
+    return int(staged[0].version) if staged else None
 
 
 def known_aliases(client: "MlflowClient", name: str) -> dict[str, int]:

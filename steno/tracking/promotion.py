@@ -108,14 +108,18 @@ def promote(
     if not _ALIAS.fullmatch(alias):
         raise TrackingError(f"{alias!r} cannot be an alias", "Use letters, digits, dashes and underscores.")
     with lookup.registry(uri, f"promoting version {version} of {name}") as client:
-        previous = lookup.known_aliases(client, name).get(alias)
+        previous = lookup.holder(client, name, alias)
         challenger = lookup.chosen(lookup.versions_of(client, name), name, version)
         if previous == version:
+            client.set_registered_model_alias(name, alias, str(version))  # it may have had the old stage only
             return Promotion(_now(client, name, version), alias, previous, "held", f"version {version} has it already")
         if previous is not None and data is None and not rule.force:
             raise TrackingError(f"version {previous} of {name} is @{alias}: is version {version} better?", _NEEDS)
         evaluations = _evaluations(challenger, previous, data, rule, uri, measure or _measure)
-        comparison = compare(evaluations, rule.significance) if len(evaluations) == 2 else None
+        comparison = None
+        if len(evaluations) == 2:
+            comparison = compare(evaluations, rule.significance)
+            evaluations = list(comparison.evaluations)  # of what both could score
         decision = _decide(version, previous, comparison, rule)
         run_id = None
         if evaluations:
@@ -190,17 +194,17 @@ def _log(
     last = evaluations[-1]
     metrics = {"wer": last.scores.wer, "cer": last.scores.cer, "real_time_factor": last.real_time_factor}
     found: dict[str, Any] = {"decision": decision[0], "reason": decision[1], "alias": alias, "rule": vars(rule)}
-    html = evaluation_report(analyse(last), audio=0)
-    if comparison is not None:
-        duel = comparison.duels[0]
-        first = comparison.evaluations[0].scores
-        metrics |= {"holder_wer": first.wer, "holder_cer": first.cer, "difference": duel.bootstrap.difference}
+    if comparison is None:
+        analysis = analyse(last)
+        found["evaluation"] = analysis.to_dict()
+        html = evaluation_report(analysis)
+    else:
+        (duel,), holder = comparison.duels, comparison.evaluations[0].scores
+        metrics |= {"holder_wer": holder.wer, "holder_cer": holder.cer, "difference": duel.bootstrap.difference}
         metrics |= {"difference_upper": duel.bootstrap.upper}
         metrics |= {"p_matched_pairs": duel.matched_p, "p_bootstrap": duel.bootstrap_p}
         found["comparison"] = comparison.to_dict()
         html = comparison_report(comparison)
-    else:
-        found["evaluation"] = analyse(last).to_dict()
     located = [lookup.locate(client, one.model) for one in evaluations]
     params = {"name": challenger.name, "version": challenger.version, "alias": alias, **vars(rule)}
     return log_run(
@@ -258,8 +262,7 @@ def _notes(
         duel = comparison.duels[0]
         low, high = duel.bootstrap.interval.low, duel.bootstrap.interval.high
         notes |= {
-            "wer": _with_interval(comparison.evaluations[1]),
-            "holder_wer": _with_interval(comparison.evaluations[0]),
+            "holder_wer": _with_interval(evaluations[0]),
             "difference": f"{duel.bootstrap.difference:.5f} ({low:.5f} to {high:.5f})",
             "test": "matched pairs sentence-segment word error test; paired bootstrap over utterances",
             "p_matched_pairs": f"{duel.matched_p:.3g}",

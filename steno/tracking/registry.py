@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from steno.errors import ModelError, TrackingError
+from steno.storage import fetch_folder, is_remote
 from steno.tracking import logged_model, lookup, store
 from steno.tracking.version import ModelVersion
 
@@ -95,17 +96,21 @@ def check_name(name: str) -> None:
 def resolve(model: str | os.PathLike[str], uri: str | None = None) -> Path:
     """The model folder that a MODEL argument means, on this machine.
 
-    A folder is taken as it is, without mlflow. ``models:/NAME@alias``, ``models:/NAME/VERSION``,
+    A folder is taken as it is, without mlflow; one in a store, ``s3://…`` or ``az://…``, is copied as it is now to
+    ``$XDG_CACHE_HOME/steno/folders``. ``models:/NAME@alias``, ``models:/NAME/VERSION``,
     ``models:/NAME/latest``, ``models:/NAME/Production`` (a stage, taken for the alias in lower case) and
     ``runs:/ID/model`` are looked up; what lies in a remote store is downloaded once and kept under
     ``$XDG_CACHE_HOME/steno/models``.
 
     Raises:
         ModelError: not a model folder, or not a reference.
+        StorageError: no such folder in the store, or the store does not answer.
         TrackingError: no such name, version, alias or run, or the store does not answer.
         MissingExtraError: a reference, and mlflow is not installed.
     """
     text = os.fspath(model)
+    if is_remote(text):
+        return fetch_folder(text, must_hold="config.yaml")
     if not text.startswith(("models:", "runs:")):
         _check_folder(Path(text))
         return Path(text)

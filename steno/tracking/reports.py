@@ -60,7 +60,7 @@ def log_evaluation(analysis: Analysis, html: str, model: str, uri: str | None = 
             client,
             address,
             RunRecord(
-                name=f"evaluate {Path(model).name if located is None else model.removeprefix('models:/')}",
+                name=f"evaluate {model.removeprefix('models:/')}",
                 data=evaluation,
                 params={"model": model, **data_params(evaluation)},
                 metrics=analysis.metrics(),

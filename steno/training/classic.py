@@ -11,11 +11,12 @@ from pathlib import Path
 from steno.data.corpora.prepare import prepare, save
 from steno.data.download import Watcher, download, find_parts
 from steno.data.manifest import Manifest
-from steno.errors import ManifestError, RecipeError
+from steno.errors import ManifestError, RecipeError, StenoError
 from steno.tracking.promotion import promote
 from steno.training.display import Display
 from steno.training.recipe import Recipe, load_recipe
-from steno.training.run import RunResult, train
+from steno.training.remote import train
+from steno.training.run import RunResult
 
 _SECONDS_AN_UTTERANCE = 17
 """Longest utterance of LibriSpeech's train-clean parts but for a few (s): a batch of N gets N times that."""
@@ -78,7 +79,10 @@ def corpus_with(options: Classic, file_id: str, watcher: Watcher) -> Path:
 
 def _promote_if_better(options: Classic, version: int, dev: Path) -> str:
     name = options.registered_model
-    done = promote(name, version, options.model_stage, data=Manifest(dev))
+    try:
+        done = promote(name, version, options.model_stage, data=Manifest(dev))
+    except StenoError as error:  # the training is done and registered; only the comparison failed
+        return f"{name} version {version} is registered, but was not compared with {options.model_stage}: {error}"
     if done.has_alias:
         return f"{name} version {version} is registered and is now {done.alias}: {done.reason}"
     return f"{name} version {version} is registered; {done.alias} stays version {done.previous}: {done.reason}"

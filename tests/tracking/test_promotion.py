@@ -142,6 +142,16 @@ def test_who_has_it_already_keeps_it(gate):
     assert promote("Gate", GOOD, "held", data=data, uri=uri).decision == "held"
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_version_in_the_old_stage_is_the_holder(gate, client):
+    uri, _ = gate
+    client.transition_model_version_stage("Gate", str(GOOD), "Archived")
+    with pytest.raises(TrackingError, match="version 1 of Gate is @archived"):
+        promote("Gate", POOR, "Archived", uri=uri)
+    assert promote("Gate", GOOD, "Archived", uri=uri).decision == "held"
+    assert holder(uri, "archived") == GOOD
+
+
 @pytest.mark.parametrize("alias", ["v2", "latest", "a b", ""])
 def test_what_cannot_be_an_alias(gate, alias):
     with pytest.raises(TrackingError, match="cannot be an alias"):
