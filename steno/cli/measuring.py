@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from steno.errors import StenoError
 
 if TYPE_CHECKING:
@@ -110,8 +108,3 @@ def confusion_tables(found: "Confusions") -> "Iterator[Table]":
     for row in rows:
         shown.add_row(*row)
     yield shown
-
-
-def say(text: str) -> None:
-    """A line on the error output, beside what was asked for."""
-    typer.echo(text, err=True)
