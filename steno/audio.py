@@ -15,7 +15,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from steno.errors import AudioError
+from steno.errors import AudioError, StorageError
+from steno.storage import local, shown
 
 SAMPLE_RATE = 16_000
 """Samples per second (Hz) of everything that the recogniser sees."""
@@ -26,6 +27,10 @@ SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff",
 Samples = npt.NDArray[np.float32]
 Source = str | PathLike[str] | bytes | BinaryIO
 
+_FAILURES = (
+    *(soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError, MemoryError),
+    StorageError,
+)
 _REMOVE = "Remove it from the data."
 _REMEDY = "Steno reads WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and AU; convert the file to one of them."
 
@@ -34,7 +39,7 @@ def load(source: Source, sample_rate: int = SAMPLE_RATE) -> Samples:
     """Decode a recording, mix its channels and resample it.
 
     Args:
-        source: a path, the bytes of a file, or an open binary file.
+        source: a path or a place in a store, the bytes of a file, or an open binary file.
         sample_rate: wanted rate in Hz.
 
     Returns:
@@ -46,7 +51,7 @@ def load(source: Source, sample_rate: int = SAMPLE_RATE) -> Samples:
     name = describe(source)
     try:
         samples, rate = soundfile.read(_openable(source), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
+    except _FAILURES as error:
         raise _unreadable(source, name, error) from error
     if not len(samples):
         raise AudioError(f"{name}: the recording holds no samples", _REMOVE)
@@ -85,7 +90,7 @@ def blocks(source: Source, sample_rate: int = SAMPLE_RATE, seconds: float = 30.0
                     yield block
                 if last:
                     break
-    except (soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError, MemoryError) as error:
+    except _FAILURES as error:
         raise _unreadable(source, name, error) from error
     if not given:
         raise AudioError(f"{name}: the recording holds no samples", _REMOVE)
@@ -106,11 +111,11 @@ def duration(path: str | PathLike[str]) -> float:
         AudioError: as :func:`load`.
     """
     try:
-        info = soundfile.info(fspath(path))
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        raise _unreadable(path, fspath(path), error) from error
+        info = soundfile.info(_openable(path))
+    except _FAILURES as error:
+        raise _unreadable(path, describe(path), error) from error
     if info.frames <= 0 or info.samplerate <= 0:
-        raise AudioError(f"{path}: the recording holds no samples", _REMOVE)
+        raise AudioError(f"{describe(path)}: the recording holds no samples", _REMOVE)
     return float(info.frames) / float(info.samplerate)
 
 
@@ -122,7 +127,7 @@ def is_audio(path: Path) -> bool:
 def describe(source: Source) -> str:
     """A short name of the source for messages."""
     if isinstance(source, (str, PathLike)):
-        return fspath(source)
+        return shown(source)
     if isinstance(source, (bytes, bytearray)):
         return f"<{len(source)} bytes of audio>"
     return str(getattr(source, "name", "<audio stream>"))
@@ -130,16 +135,18 @@ def describe(source: Source) -> str:
 
 def _openable(source: Source) -> str | BinaryIO:
     if isinstance(source, (str, PathLike)):
-        return fspath(source)
+        return fspath(local(source))
     if isinstance(source, (bytes, bytearray)):
         return io.BytesIO(source)
     return source
 
 
 def _unreadable(source: Source, name: str, error: Exception) -> AudioError:
+    if isinstance(error, StorageError):
+        return AudioError(error.message, error.hint)
     if isinstance(source, (str, PathLike)):
         try:
-            status = Path(source).stat()
+            status = local(source).stat()
         except (FileNotFoundError, ValueError):
             return AudioError(f"{name}: no such file", "Check the path; relative ones start at the manifest.")
         except OSError as problem:

@@ -34,6 +34,10 @@ class TextError(StenoError):
     """A transcript that the alphabet cannot spell."""
 
 
+class StorageError(StenoError):
+    """An object store, or an object in it, that cannot be reached, read or written."""
+
+
 class RecipeError(StenoError):
     """A recipe, or an override of it, that is not valid."""
 

@@ -12,7 +12,7 @@ import steno
 
 PACKAGE = Path(steno.__file__).parent
 
-BASE = frozenset({"errors", "config", "text", "audio"})
+BASE = frozenset({"errors", "config", "text", "audio", "storage"})
 SETTINGS = frozenset({"features.config", "models.config", "data.config"})
 """Typed settings, which need nothing but the base; whoever reads a model folder or a recipe needs them."""
 
@@ -20,11 +20,13 @@ MAY_IMPORT = {
     "errors": frozenset(),
     "config": {"errors"},
     "text": {"errors", "config"},
-    "audio": {"errors"},
+    "storage": {"errors"},
+    "audio": {"errors", "storage"},
     "levels": {"audio"},
     "features": BASE,
     "models": BASE | {"features"},
     "data": BASE | {"levels"},
+    "lm": BASE,
     "decoding": BASE | {"lm"},
     "runtime": BASE | {"decoding"},
     "evaluation": BASE | {"data.manifest", "decoding", "levels", "runtime"},

@@ -13,7 +13,9 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change: training.epochs=3")
     ] = None,
-    to: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME by default.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder of the run, also s3://… or az://…; runs/NAME by default.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run that is in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run that is in the folder.")] = False,
     register: Annotated[str | None, typer.Option(help="Register the model under this name.")] = None,
@@ -31,11 +33,12 @@ def train(
     settings = load_recipe(recipe, overrides or [])
     run_dir = to or Path("runs") / settings.name
 
+    from steno.storage import shown
     from steno.training.display import ConsoleDisplay
-    from steno.training.run import train as run
+    from steno.training.remote import train as run
     from steno.training.trainer import Interrupted
 
-    command = ["steno", "train", str(recipe), *(overrides or []), "--to", str(run_dir), "--resume"]
+    command = ["steno", "train", str(recipe), *(overrides or []), "--to", shown(run_dir), "--resume"]
     command += ([] if track else ["--no-track"]) + ([] if uri is None else ["--uri", uri])
     try:
         result = run(
@@ -56,7 +59,7 @@ def train(
 
     for part, scores in result.scores.items():
         typer.echo(f"{part}: {score_line(scores)}")
-    typer.echo(f"model: {result.model}")
+    typer.echo(f"model: {shown(result.model)}")
     if result.version is not None:
         typer.echo(f"registered as {settings.tracking.register_as} version {result.version}")
-    typer.echo(f"next: steno transcribe FILE --model {result.model}")
+    typer.echo(f"next: steno transcribe FILE --model {shown(result.model)}")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import orjson
 
 from steno.errors import ManifestError
+from steno.storage import absolute, is_remote, local, shown, write_bytes
 
 _KNOWN = frozenset({"audio_filepath", "duration", "text", "id", "speaker"})
 
@@ -49,16 +50,17 @@ class Manifest(Sequence[Utterance]):
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
+        self._local = local(path, fresh=True)
         self._file: BinaryIO | None = None
         offsets, durations = array("q"), array("f")
         digest = hashlib.sha256()
-        for number, offset, line in _lines(self.path):
+        for number, offset, line in _lines(self._local):
             row = _parse(line, self.path, number)
             offsets.append(offset)
             durations.append(row["duration"])
             digest.update(line)
         if not offsets:
-            raise ManifestError(f"{self.path}: the manifest has no utterances", _MAKE_ONE)
+            raise ManifestError(f"{shown(self.path)}: the manifest has no utterances", _MAKE_ONE)
         self._offsets: npt.NDArray[np.int64] = np.frombuffer(offsets, dtype=np.int64)
         self.durations: npt.NDArray[np.float32] = np.frombuffer(durations, dtype=np.float32)
         self.digest = digest.hexdigest()[:16]
@@ -75,12 +77,12 @@ class Manifest(Sequence[Utterance]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         if self._file is None:
-            self._file = self.path.open("rb")
+            self._file = self._local.open("rb")
         self._file.seek(int(self._offsets[index]))
         return _utterance(_parse(self._file.readline(), self.path, None), self.path, None)
 
     def __iter__(self) -> Iterator[Utterance]:
-        for number, _, line in _lines(self.path):
+        for number, _, line in _lines(self._local):
             yield _utterance(_parse(line, self.path, number), self.path, number)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def read_rows(path: str | PathLike[str]) -> Iterator[tuple[int, Utterance | Mani
         ManifestError: the file itself cannot be read.
     """
     path = Path(path)
-    for number, _, line in _lines(path):
+    for number, _, line in _lines(local(path, fresh=True)):
         try:
             yield number, _utterance(_parse(line, path, number), path, number)
         except ManifestError as error:
@@ -105,12 +107,17 @@ def write_manifest(path: str | PathLike[str], utterances: Iterable[Utterance]) -
     """Write a manifest and return its number of utterances.
 
     Recordings below the manifest's folder are written relative to it, so that the folder can be moved; all
-    others absolute. The file appears whole or not at all.
+    others absolute. The file, or the object of a store, appears whole or not at all.
 
     Raises:
         ManifestError: JSON cannot hold an utterance, such as a file name that is not UTF-8.
+        StorageError: the store cannot be written to.
     """
     path = Path(path)
+    if is_remote(path):
+        rows = [_line(utterance, path.parent) for utterance in utterances]
+        write_bytes(path, b"".join(rows))
+        return len(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     home = path.parent.resolve()
     partial = path.with_name(path.name + ".part")
@@ -157,7 +164,7 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _parse(line: bytes, path: Path, number: int | None) -> dict[str, Any]:
-    where = f"{path}:{number}" if number else str(path)
+    where = f"{shown(path)}:{number}" if number else shown(path)
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -177,7 +184,7 @@ def _utterance(row: dict[str, Any], path: Path, number: int | None) -> Utterance
     speaker = row.get("speaker")
     return Utterance(
         id=str(row.get("id") or audio.stem),
-        audio=audio if audio.is_absolute() else path.parent / audio,
+        audio=audio if audio.is_absolute() or is_remote(audio) else path.parent / audio,
         duration=float(row["duration"]),
         text=row.get("text"),
         speaker=None if speaker is None else str(speaker),
@@ -186,9 +193,9 @@ def _utterance(row: dict[str, Any], path: Path, number: int | None) -> Utterance
 
 
 def _row(utterance: Utterance, home: Path) -> dict[str, Any]:
-    audio = utterance.audio.resolve()
+    audio = absolute(utterance.audio)
     row: dict[str, Any] = {
-        "audio_filepath": str(audio.relative_to(home) if audio.is_relative_to(home) else audio),
+        "audio_filepath": str(audio.relative_to(home)) if audio.is_relative_to(home) else shown(audio),
         "duration": round(utterance.duration, 6),
         "id": utterance.id,
     }

@@ -10,7 +10,7 @@ from stat import S_ISDIR
 
 import numpy as np
 
-from steno import audio
+from steno import audio, storage
 from steno.audio import Samples, Source
 from steno.decoding.transcript import Transcript
 from steno.errors import AudioError, StenoError
@@ -125,15 +125,20 @@ def joined(parts: Sequence[Transcript]) -> Transcript:
 def expand(arguments: Sequence[str]) -> list[str]:
     """File names for files, folders (searched for recordings, sorted) and globs, in the order given.
 
+    A folder may be in a store, ``s3://…``; there are no globs there.
+
     A plain name stays as it is, also if there is no such file, so that its error has its place among the
     results; ``-`` stays too.
 
     Raises:
-        StenoError: a folder or a glob holds no recording.
+        StenoError: a folder or a glob holds no recording, or a store does not answer.
     """
     names: list[str] = []
     for argument in arguments:
         path = Path(argument)
+        if storage.is_remote(argument):
+            names += storage.recordings_below(argument, audio.is_audio) or [argument]
+            continue
         mode = _mode(path)
         if mode and S_ISDIR(mode):
             found = sorted(str(p) for p in path.rglob("*") if audio.is_audio(p) and p.is_file())

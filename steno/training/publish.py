@@ -17,6 +17,7 @@ from steno.models.rescnn_gru_stream import ResCnnGruStream
 from steno.models.stream_export import export_stream
 from steno.runtime import Recognizer
 from steno.runtime.folder import CARD, ONNX, STREAM, WEIGHTS, FolderConfig, write_config
+from steno.storage import shown
 from steno.training.card import measured, model_card
 from steno.training.recipe import Recipe
 
@@ -56,7 +57,7 @@ def measure(
             say(f"{name}: left out {utterance.id}: {utterance.reason}")
         if part.utterances:
             scores[name] = part
-            found[name] = measured(part, str(manifest.path), manifest.digest, manifest.hours)
+            found[name] = measured(part, shown(manifest.path), manifest.digest, manifest.hours)
         else:
             say(f"{name}: not measured, no utterance of {manifest.path} could be scored")
     config = config.model_copy(update={"provenance": {**config.provenance, "measured": found}})

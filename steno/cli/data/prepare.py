@@ -9,8 +9,8 @@ _SHOWN = 20
 
 
 def prepare(
-    source: Path = typer.Argument(help="A folder or a table of recordings with transcripts."),
-    out: Path = typer.Option(..., help="The manifest to write (JSONL)."),
+    source: Path = typer.Argument(help="A folder or a table of recordings with transcripts, also s3://… or az://…."),
+    out: Path = typer.Option(..., help="The manifest to write (JSONL), also s3://… or az://…."),
     format: str | None = typer.Option(
         None, help="librispeech, commonvoice, ljspeech, table or folder; found out if left out."
     ),
@@ -30,6 +30,7 @@ def prepare(
     from steno.data.corpora.prepare import prepare as read_corpus
     from steno.data.corpora.prepare import save, save_problems
     from steno.errors import StenoError
+    from steno.storage import shown
     from steno.text import ENGLISH
 
     if alphabet is not None and not normalize:
@@ -48,7 +49,7 @@ def prepare(
     for problem in problems[:_SHOWN]:
         typer.echo(f"left out: {problem}", err=True)
     if rest := save_problems(prepared, out, _SHOWN):
-        typer.echo(f"left out: {len(problems) - _SHOWN} more; all of them are in {rest}", err=True)
+        typer.echo(f"left out: {len(problems) - _SHOWN} more; all of them are in {shown(rest)}", err=True)
     save(prepared, out)
     table = Table(show_header=False)
     table.add_row("format", prepared.format)
@@ -57,4 +58,4 @@ def prepare(
     table.add_row("speakers", str(len(prepared.speakers)) if prepared.speakers else "not named")
     table.add_row("left out", str(len(problems)))
     Console().print(table)
-    typer.echo(f"wrote {out}\nnext:\n  steno data check {shlex.quote(str(out))}")
+    typer.echo(f"wrote {shown(out)}\nnext:\n  steno data check {shlex.quote(shown(out))}")

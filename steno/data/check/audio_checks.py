@@ -14,6 +14,7 @@ from steno.data.check.problems import Finding, Kind, Severity
 from steno.data.check.settings import Settings
 from steno.errors import AudioError
 from steno.levels import decibels, frame_powers, framed, spread
+from steno.storage import local
 
 _FULL_SCALE = 0.998
 _DECODED_AT_MOST = 600.0  # seconds; a longer one would take too much memory, and is too long in any case
@@ -82,7 +83,7 @@ def check_audio(path: Path, settings: Settings) -> tuple[Levels | None, list[Fin
         stated = audio.duration(path)
         if stated > max(settings.max_seconds, _DECODED_AT_MOST):
             return None, [_too_long(stated, settings)]
-        rate = int(soundfile.info(str(path)).samplerate)
+        rate = int(soundfile.info(str(local(path))).samplerate)
         levels = measure(audio.load(path, rate), rate)
         cut = lacks_end(path)
     except AudioError as error:

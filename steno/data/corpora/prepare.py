@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from steno import audio
-from steno.data.corpora import Columns, Problem, Row, find_format
+from steno import audio, storage
+from steno.data.corpora import Columns, Format, Problem, Row, find_format
 from steno.data.corpora.delimited import is_text
 from steno.data.manifest import Utterance, write_manifest
 from steno.errors import AudioError, ManifestError
@@ -48,7 +48,7 @@ def prepare(
     """Read a corpus, whatever its layout.
 
     Args:
-        source: a folder or a table.
+        source: a folder or a table, on this machine or in a store.
         format: name of the layout; None to find it out.
         columns: columns of a table that have unusual names.
         alphabet: characters that transcripts are normalised to; None leaves them as they are.
@@ -61,10 +61,10 @@ def prepare(
     """
     if alphabet is not None:
         CharTokenizer(alphabet)
-    layout = find_format(source, format, columns)
+    layout, home, items = _read(source, format, columns)
     rows: list[Row] = []
     problems: list[Problem] = []
-    for item in layout.read(source, columns):
+    for item in items:
         spelt = _spelt(item, alphabet) if isinstance(item, Row) else item
         if isinstance(spelt, Row):
             rows.append(spelt)
@@ -74,7 +74,7 @@ def prepare(
         rows, doubled = _without_doubles(rows)
         problems += doubled
     else:
-        rows = _with_ids(rows, source if source.is_dir() else source.parent)
+        rows = _with_ids(rows, home)
     utterances: list[Utterance] = []
     for done, found in enumerate(_measured(rows), start=1):
         if isinstance(found, Utterance):
@@ -84,6 +84,27 @@ def prepare(
         progress(done, len(rows))
     utterances.sort(key=lambda utterance: utterance.id)
     return Prepared(layout.name, utterances, problems)
+
+
+def _read(source: Path, format: str | None, columns: Columns) -> tuple[Format, Path, Iterable[Row | Problem]]:
+    """The layout of a source, the folder where it begins, and what is in it."""
+    if not storage.is_remote(source):
+        layout = find_format(source, format, columns)
+        return layout, source if source.is_dir() else source.parent, layout.read(source, columns)
+    with storage.layout(source) as copy:
+        try:
+            layout = find_format(copy.source, format, columns)
+            items = [_in_store(item, copy) for item in layout.read(copy.source, columns)]
+        except ManifestError as error:
+            raise ManifestError(copy.named(error.message), copy.named(error.hint)) from None
+        return layout, copy.place(copy.source if copy.source.is_dir() else copy.source.parent), items
+
+
+def _in_store(item: Row | Problem, copy: storage.Layout) -> Row | Problem:
+    where = copy.named(item.where)
+    if isinstance(item, Row):
+        return replace(item, audio=copy.place(item.audio), where=where)
+    return Problem(where, copy.named(item.reason))
 
 
 def save(prepared: Prepared, out: Path) -> None:
@@ -106,14 +127,22 @@ def save_problems(prepared: Prepared, out: Path, shown: int) -> Path | None:
 
     Raises:
         ManifestError: the file cannot be written.
+        StorageError: nor can the object of a store.
     """
     path = out.with_name(f"{out.stem}.left-out.txt")
+    text = "".join(f"{problem}\n" for problem in prepared.problems)
+    if storage.is_remote(path):
+        if len(prepared.problems) <= shown:
+            storage.delete(path)
+            return None
+        storage.write_bytes(path, text.encode())
+        return path
     with _writing(path):
         if len(prepared.problems) <= shown:
             path.unlink(missing_ok=True)  # an earlier run's would be wrong now
             return None
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{problem}\n" for problem in prepared.problems), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -175,7 +204,7 @@ def _measured(rows: list[Row]) -> Iterator[Utterance | Problem]:
 
 def _measure(row: Row) -> Utterance | Problem:
     if not is_text(f"{row.id}{row.audio}"):
-        return Problem(row.where, f"{row.audio}: the file's name is not UTF-8, rename it")
+        return Problem(row.where, f"{storage.shown(row.audio)}: the file's name is not UTF-8, rename it")
     try:
         seconds = audio.duration(row.audio)
     except AudioError as error:

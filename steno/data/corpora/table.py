@@ -7,6 +7,7 @@ from steno.data.corpora import commonvoice
 from steno.data.corpora.base import Columns, Format, Problem, Row
 from steno.data.corpora.delimited import Record, delimiter_of, first_line, read_text, records, split
 from steno.errors import ManifestError
+from steno.storage import is_remote
 
 _IN_FOLDER = frozenset({".csv", ".tsv"})
 _ALONE = _IN_FOLDER | {".txt", ".tab"}
@@ -72,7 +73,7 @@ def _row(
     recording = Path(fields[at_path]).expanduser()
     return Row(
         id=(fields[at_id] if at_id is not None else "") or recording.stem,
-        audio=recording if recording.is_absolute() else path.parent / recording,
+        audio=recording if recording.is_absolute() or is_remote(recording) else path.parent / recording,
         text=fields[at_text],
         where=where,
         speaker=(fields[at_speaker] if at_speaker is not None else "") or None,
