@@ -12,10 +12,9 @@ import struct
 
 import numpy as np
 import psutil
-import pytest
 import schemathesis
 import soundfile
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from running import Running
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -29,22 +28,25 @@ from websockets.sync.client import connect
 COUNT = int(os.environ.get("STENO_FUZZ", "40"))
 
 
-@pytest.fixture
-def api(server: Running) -> schemathesis.BaseSchema:
-    return schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+def test_requests_made_from_the_openapi_document(server: Running) -> None:
+    checks = [status_code_conformance, content_type_conformance, response_schema_conformance]
+    operations = schemathesis.openapi.from_url(f"{server.url}/openapi.json").get_all_operations()
+    for operation in operations:
 
+        @given(case=operation.ok().as_strategy())
+        @settings(
+            max_examples=max(10, COUNT // 6),
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        def ask(case: schemathesis.Case) -> None:
+            response = case.call()
+            assert response.status_code < 500
+            case.validate_response(response, checks=checks)
 
-schema = schemathesis.pytest.from_fixture("api")
-
-
-@schema.parametrize()
-@settings(max_examples=max(10, COUNT // 6), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_requests_made_from_the_openapi_document(case: schemathesis.Case) -> None:
-    response = case.call()
-    assert response.status_code < 500
-    case.validate_response(
-        response, checks=[status_code_conformance, content_type_conformance, response_schema_conformance]
-    )
+        ask()
 
 
 def recording(form: str) -> bytes:
@@ -81,9 +83,11 @@ def memory(server: Running) -> int:
 def bombs() -> list[bytes]:
     """Small files that claim, or are, hours of audio; headers that do not end."""
     found = []
-    for form, seconds, rate in (("FLAC", 3_000, 16_000), ("FLAC", 300, 384_000), ("OGG", 600, 16_000)):
+    for form, seconds, rate in (("FLAC", 3_000, 16_000), ("FLAC", 90, 192_000), ("OGG", 600, 16_000)):
         file = io.BytesIO()
-        soundfile.write(file, np.zeros(seconds * rate, np.int16), rate, format=form)
+        with soundfile.SoundFile(file, "w", rate, 1, format=form) as target:
+            for _ in range(seconds):  # by the second: libsndfile overflows its stack over a long block of Vorbis
+                target.write(np.zeros(rate, np.int16))
         found.append(file.getvalue())
     found.append(b"RIFF\xff\xff\xff\xffWAVE" + b"LIST\x08\0\0\0INFOxxxx" * 50_000)
     found.append(b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + b"\0" * 1_000_000)
