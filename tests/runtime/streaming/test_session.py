@@ -29,7 +29,7 @@ from steno.runtime.streaming import (
 RATE = tiny.RATE
 PATIENT = EndpointConfig(vad=False, pause=0.6, long_pause=0.5)
 WINDOW = WindowConfig(left=0.8, chunk=0.4, right=0.4)
-QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 PIECES = st.lists(st.one_of(st.integers(1, 400), st.integers(1, 20_000), st.just(160_000)), min_size=1, max_size=40)
 """Lengths of the pieces in which a recording comes: 1 sample to 10 s."""
