@@ -79,7 +79,14 @@ def tune(
         "greedy_wer": round(tuned.greedy.wer, 5),
         "wer": round(tuned.scores.wer, 5),
     }
-    with_decoding(folder, target, config, lm, measured)
+    told = (
+        f"Beam search keeps {config.beam} readings and weighs the language model `{config.lm}` ({lm.name}) with "
+        f"{config.lm_weight:g} and words with {config.word_score:g}. The weights and the confidences were tuned on "
+        f"`{data}` ({len(found)} utterances, digest {manifest.digest}): there the WER is "
+        f"{rate(tuned.scores.wer, tuned.scores.wer_interval())}, greedy "
+        f"{rate(tuned.greedy.wer, tuned.greedy.wer_interval())}. The figures above are greedy decoding's."
+    )
+    with_decoding(folder, target, config, lm, measured, told)
     typer.echo(f"kept in     {target}")
 
 

@@ -16,8 +16,8 @@ class Token:
 class Word:
     """One word, its times in seconds, and how sure the recogniser is of it, from 0 to 1.
 
-    Confidence is the chance that the word is right where the model folder was calibrated (``steno lm tune``
-    or ``steno evaluate --calibrate`` do that), and a raw score of the acoustic model where it was not.
+    Confidence is the chance that the word is right where the model folder was calibrated, as ``steno lm tune`` does,
+    and a raw score of the acoustic model where it was not.
     """
 
     text: str

@@ -67,11 +67,11 @@ def write_config(folder: Path, config: FolderConfig) -> None:
 
 
 def with_decoding(
-    folder: Path, target: Path, decoding: DecodingConfig, lm: Path | None, measured: dict[str, Any]
+    folder: Path, target: Path, decoding: DecodingConfig, lm: Path | None, measured: dict[str, Any], told: str
 ) -> None:
     """Give a model folder, or a copy of it at ``target``, settings of decoding and their language model.
 
-    ``measured`` is what was found with them, for the provenance.
+    ``measured`` is what was found with them, for the provenance; ``told`` is the same in words, for the card.
     """
     config = read_config(folder)
     if target != folder:
@@ -80,8 +80,18 @@ def with_decoding(
         (target / config.decoding.lm).unlink(missing_ok=True)
     if decoding.lm is not None and lm is not None and lm.resolve() != (target / decoding.lm).resolve():
         shutil.copyfile(lm, target / decoding.lm)
+    card = target / CARD
+    if card.is_file():
+        card.write_text(_with_section(card.read_text(encoding="utf-8"), "Decoding", told), encoding="utf-8")
     provenance = {**config.provenance, "decoding": measured}
     write_config(target, config.model_copy(update={"decoding": decoding, "provenance": provenance}))
+
+
+def _with_section(card: str, title: str, text: str) -> str:
+    """A card in Markdown with this section, in place of an older one of the same title, or at its end."""
+    head, _, rest = card.partition(f"\n## {title}\n")
+    _, heading, after = rest.partition("\n## ")
+    return f"{head.rstrip()}\n\n## {title}\n\n{text.strip()}\n{heading}{after}"
 
 
 def verified(folder: Path, config: FolderConfig, name: str) -> Path:
