@@ -26,7 +26,7 @@ def build(
     units: Annotated[Literal["words", "characters"], typer.Option(help="What the n-grams are made of.")] = "words",
     arpa: Annotated[Path | None, typer.Option(help="Write the model here as well, as .arpa or .arpa.gz.")] = None,
     compact: Annotated[
-        bool, typer.Option("--compact", help="Write .bin with 8-bit numbers: a fifth of the size, a little slower.")
+        bool, typer.Option("--compact", help="Write .bin with 8-bit numbers: a quarter of the size, a little slower.")
     ] = False,
     alphabet: Annotated[
         str | None, typer.Option(help="Characters of the recogniser, with the space; English by default.")

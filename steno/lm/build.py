@@ -47,7 +47,7 @@ def build(
 ) -> Built:
     """Build an interpolated modified Kneser-Ney model and write it, to each output in the form that its suffix says.
 
-    A 4-gram model takes some 110 bytes of memory for each word of the text, a 6-gram model 16 for each character.
+    A 4-gram model takes some 130 bytes of memory for each word of the text, a 6-gram model 16 for each character.
 
     Args:
         texts: see :func:`steno.lm.corpus.read_corpus`, as for ``vocabulary`` and ``alphabet``.

@@ -26,18 +26,25 @@ def write_model(model: BackoffModel, path: Path, compact: bool = False) -> None:
     """Write ``.bin`` as KenLM's hash tables, or its quantised trie where that is asked for; anything else as ARPA.
 
     The file appears at its place when it is complete.
+
+    Raises:
+        LanguageModelError: it cannot be written there.
     """
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        if path.suffix == ".bin":
-            (write_trie if compact else write_probing)(model, file)
-        elif path.suffix == ".gz":
-            with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed, io.TextIOWrapper(packed, "utf-8") as text:
-                write_arpa(model, text)
-        else:
-            with io.TextIOWrapper(file, "utf-8") as text:
-                write_arpa(model, text)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            if path.suffix == ".bin":
+                (write_trie if compact else write_probing)(model, file)
+            elif path.suffix == ".gz":
+                with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed, io.TextIOWrapper(packed, "utf-8") as text:
+                    write_arpa(model, text)
+            else:
+                with io.TextIOWrapper(file, "utf-8") as text:
+                    write_arpa(model, text)
+        partial.replace(path)
+    except OSError as problem:
+        partial.unlink(missing_ok=True)
+        raise LanguageModelError(f"{path}: cannot be written ({problem.strerror or problem})") from None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""KenLM's trie with quantised numbers: a fifth of the size of hash tables, and lookups that take a little longer.
+"""KenLM's trie with quantised numbers: a quarter of the size of hash tables, and lookups that take a little longer.
 
 N-grams are stored from their last word to their first: the children of an n-gram are those that it ends. Behind the
 head:

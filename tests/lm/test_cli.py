@@ -109,6 +109,14 @@ def test_build_refuses_outputs_that_cannot_be(
     assert told in ran.err
 
 
+def test_a_place_that_cannot_be_written_is_told(steno: Steno, novel: Path, tmp_path: Path) -> None:
+    (tmp_path / "lm.bin").mkdir()
+    ran = steno("lm", "build", novel, "-o", tmp_path / "lm.bin", "--order", 2)
+    assert ran.code == 2
+    assert "lm.bin: cannot be written" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["lm.bin"]
+
+
 def test_empty_text_is_named(steno: Steno, built: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.txt"
     empty.write_text("\n\n", encoding="utf-8")
