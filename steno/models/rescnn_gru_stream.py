@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steno.models.config import ResCnnGruStreamConfig
-from steno.models.layers import inside_mask, strided
+from steno.models.layers import Dropout, inside_mask, strided
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -89,7 +89,7 @@ class ResCnnGruStream(nn.Module):
         self.blocks = nn.ModuleList(_Block(c, plan.convolutions[2 * i : 2 * i + 2]) for i in range(c.blocks))
         self.linear = nn.Linear(c.channels, c.rnn_size)
         self.rnns = nn.ModuleList(_Recurrent(c.rnn_size, ahead, c.dropout) for ahead in plan.rnns)
-        self.dropout = nn.Dropout(c.dropout)
+        self.dropout = Dropout(c.dropout)
         self.norm = nn.LayerNorm(c.rnn_size)
         self.hidden = nn.Linear(c.rnn_size, c.rnn_size)
         self.classifier = nn.Linear(c.rnn_size, labels)
@@ -184,7 +184,7 @@ class _Block(nn.Module):
         self.convs = nn.ModuleList(
             AheadConv(config.channels, config.channels, config.kernel, frames) for frames in ahead
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x_btd: Tensor, inside_bt1: Tensor) -> Tensor:
         y_btd = x_btd
@@ -212,7 +212,7 @@ class _Recurrent(nn.Module):
         self.gru = nn.GRU(size, size, batch_first=True)
         self.ahead = ahead
         self.lookahead = AheadConv(size, size, ahead + 1, ahead, depthwise=True) if ahead else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x_btd: Tensor, inside_bt1: Tensor) -> Tensor:
         y_btd, _ = self.gru(self.norm(x_btd))
