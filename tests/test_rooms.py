@@ -48,6 +48,7 @@ MAY_LOAD = {
     "espeakng_loader": ("steno.data.synth.",),
     "optuna": ("steno.training.search", "steno.evaluation.tuning"),
     "sentencepiece": ("steno.training.pieces",),
+    **dict.fromkeys(("adlfs", "fsspec", "s3fs", "boto3", "botocore"), ("steno.storage.",)),
     "transformers": ("steno.models.wav2vec2",),
     "sounddevice": ("steno.runtime.microphone",),
 }

@@ -21,6 +21,9 @@ def track(
     allowed_hosts: str = typer.Option(
         "", help="Host names that browsers and clients may use, separated by commas; needed behind a proxy."
     ),
+    artifacts: str = typer.Option(
+        "", metavar="URI", help="Where the artefacts go, s3://… or wasbs://…; DIR/mlartifacts by default."
+    ),
 ) -> None:
     """Start a tracking server, and stop it with Ctrl-C."""
     if context.invoked_subcommand is not None:
@@ -35,7 +38,7 @@ def track(
         raise KeyboardInterrupt
 
     console = Console(highlight=False, soft_wrap=True)
-    options = ServerOptions(to, host, port, workers, allowed_hosts or None)
+    options = ServerOptions(to, host, port, workers, allowed_hosts or None, artifacts or None)
     signal.signal(signal.SIGTERM, stop)
     with Server(options) as server:
         try:

@@ -7,7 +7,7 @@ suffix are what they seem. Whoever opens it asks :func:`local` for the file on t
 from steno.storage.cache import local
 from steno.storage.folder import Layout, fetch_folder, layout, recordings_below
 from steno.storage.location import absolute, is_remote, shown
-from steno.storage.objects import delete, write_bytes
+from steno.storage.objects import delete, library_errors, write_bytes
 
 __all__ = [
     "Layout",
@@ -16,6 +16,7 @@ __all__ = [
     "fetch_folder",
     "is_remote",
     "layout",
+    "library_errors",
     "local",
     "recordings_below",
     "shown",

@@ -22,19 +22,18 @@ TEXTS = frozenset({".txt", ".tsv", ".csv", ".tab"})
 _THREADS = 8
 
 
-def fetch_folder(path: str | os.PathLike[str], must_hold: str) -> Path:
+def fetch_folder(path: str | os.PathLike[str], must_hold: str | None = None) -> Path:
     """A copy on this machine of the folder as it is now; what was fetched before is not fetched again.
 
     Raises:
-        StorageError: the folder lacks the file that it must hold, it changed meanwhile, or the store does not answer.
+        StorageError: there is no such folder, or it lacks the file that it must hold; it changed meanwhile; or the
+            store does not answer.
     """
     place = parse(path)
     there = objects.below(place)
-    if must_hold not in there:
-        raise StorageError(
-            f"{place.url}: has no {must_hold}" if there else f"{place.url}: no such folder, or an empty one",
-            "Check the name; it is case-sensitive.",
-        )
+    if not there or (must_hold is not None and must_hold not in there):
+        problem = f"has no {must_hold}" if there else "no such folder, or an empty one"
+        raise StorageError(f"{place.url}: {problem}", "Check the name; it is case-sensitive.")
     version = "\n".join(f"{name} {thing.size} {thing.tag}" for name, thing in there.items())
     key = hashlib.sha256(f"{objects.identity(place)}\n{place.url}\n{version}".encode()).hexdigest()[:32]
     kept = home() / "folders" / key

@@ -8,6 +8,7 @@ import functools
 import logging
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ BLOCK_BYTES = 8 * 1024 * 1024
 
 _log = logging.getLogger("steno.storage")
 _Answer = TypeVar("_Answer")
+_Kinds = tuple[type[Exception], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,18 @@ class MissingObjectError(StorageError):
     """There is no such object, bucket or container."""
 
 
+def library_errors() -> tuple[type[Exception], ...]:
+    """What the stores' libraries raise, of those that are loaded; MLflow lets it through."""
+    known = {
+        "boto3.exceptions": ("Boto3Error",),
+        "botocore.exceptions": ("BotoCoreError", "ClientError"),
+        "azure.core.exceptions": ("AzureError",),
+    }
+    return tuple(
+        getattr(sys.modules[module], name) for module, names in known.items() if module in sys.modules for name in names
+    )
+
+
 def identity(place: Place) -> str:
     """What tells apart two objects of the same name: the store that is asked for them."""
     if place.kind == S3:
@@ -184,31 +198,32 @@ class _Passing(Exception):
 @contextmanager
 def _worded(place: Place, doing: str) -> Iterator[None]:
     """Turn what the libraries raise into :class:`StorageError`, or into :class:`_Passing`."""
-    credentials, failures = _failures(place.kind)
+    missing, refused, failures = _failures(place.kind)
     try:
         yield
-    except FileNotFoundError:
+    except missing:
         raise MissingObjectError(f"{place.url}: no such object", "Check the name; it is case-sensitive.") from None
-    except credentials as error:
+    except (*refused, *failures) as error:
+        if not isinstance(error, refused) and getattr(error, "status_code", None) not in (401, 403):
+            raise _Passing(_reason(error)) from error
         raise StorageError(
             f"{place.url}: cannot be {doing}: {_reason(error)}",
             "Check the credentials and the rights that they have; docs/object-stores.md names the least ones.",
         ) from error
-    except failures as error:
-        raise _Passing(_reason(error)) from error
 
 
 @functools.cache
-def _failures(kind: str) -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
-    """What the libraries raise where credentials are missing or refused, and where anything else fails."""
+def _failures(kind: str) -> tuple[_Kinds, _Kinds, _Kinds]:
+    """What the libraries raise where an object is missing, where they are refused, and where anything else fails."""
     passing = (OSError, EOFError, TimeoutError, import_module("aiohttp").ClientError)
     if kind == S3:
         aws = import_module("botocore.exceptions")
-        missing = (aws.NoCredentialsError, aws.PartialCredentialsError, aws.ProfileNotFound)
-        return (PermissionError, *missing), (*passing, aws.BotoCoreError)
+        refused = (aws.NoCredentialsError, aws.PartialCredentialsError, aws.ProfileNotFound, aws.ParamValidationError)
+        return (FileNotFoundError,), (PermissionError, *refused), (*passing, aws.BotoCoreError)
     azure = import_module("azure.core.exceptions")
+    missing = (FileNotFoundError, azure.ResourceNotFoundError)
     # adlfs raises RuntimeError where an upload fails.
-    return (PermissionError, azure.ClientAuthenticationError), (*passing, azure.AzureError, RuntimeError)
+    return missing, (PermissionError, azure.ClientAuthenticationError), (*passing, azure.AzureError, RuntimeError)
 
 
 def _reason(error: Exception) -> str:
@@ -244,7 +259,10 @@ def _connected(kind: str, account: str | None, settings: frozenset[tuple[str, st
         raise MissingExtraError(error.name or kind, "s3" if kind == S3 else "azure") from None
     try:
         # The account that the place names, unless the connection string says all.
-        return adlfs.AzureBlobFileSystem(account_name=account, connection_timeout=10, read_timeout=60, **options)
+        store = adlfs.AzureBlobFileSystem(account_name=account, connection_timeout=10, read_timeout=60, **options)
+        client = store.service_client
+        store.service_client = type(client)(client.url, credential=client.credential, retry_total=0)
+        return store
     except ValueError as error:
         raise StorageError(
             f"Azure Blob: {_reason(error)}",

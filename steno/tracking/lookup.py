@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from steno.errors import ModelError, StenoError, TrackingError
+from steno.storage import library_errors
 from steno.tracking import store
 from steno.tracking.version import ModelVersion, read_version
 
@@ -226,5 +227,8 @@ def explained(uri: str, doing: str) -> Iterator[None]:
         yield
     except StenoError:
         raise
-    except (MlflowException, requests.RequestException, SQLAlchemyError, CommandError, OSError) as error:
+    except (
+        *(MlflowException, requests.RequestException, SQLAlchemyError, CommandError, OSError),
+        *library_errors(),
+    ) as error:
         raise store.explain(error, uri, doing) from error

@@ -131,6 +131,8 @@ def _local(source: str, uri: str, text: str) -> Path:
     parts = urlsplit(source)
     if parts.scheme in ("", "file"):
         return _folder_inside(Path(unquote(parts.path)), text)
+    if is_remote(source):
+        return _folder_inside(fetch_folder(source), text)
     key = hashlib.sha256(f"{store.absolute(uri)} {source}".encode()).hexdigest()[:24]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steno" / "models"
     kept = home / key

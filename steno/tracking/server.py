@@ -29,6 +29,7 @@ class ServerOptions:
     port: int = 5000
     workers: int = 1
     allowed_hosts: str | None = None
+    artifacts: str | None = None
 
     @property
     def uri(self) -> str:
@@ -49,7 +50,7 @@ def command(options: ServerOptions) -> list[str]:
         *(sys.executable, "-m", "mlflow", "server"),
         *("--host", options.host, "--port", str(options.port), "--workers", str(options.workers)),
         *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
-        *("--artifacts-destination", str(folder / "mlartifacts")),
+        *("--artifacts-destination", options.artifacts or str(folder / "mlartifacts")),
         *("--uvicorn-opts", "--log-level warning"),
     ]
     if options.allowed_hosts:
