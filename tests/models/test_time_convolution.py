@@ -8,6 +8,7 @@ from torch import nn
 from steno.features.config import FeatureConfig
 from steno.models.config import JasperConfig, ModelConfig, QuartzNetConfig
 from steno.models.layers import MaskedBatchNorm, frozen_statistics, statistics
+from steno.models.quartznet import _separable
 from steno.models.registry import build_encoder
 
 
@@ -108,3 +109,20 @@ def test_frozen_statistics_stay_as_they_are() -> None:
     norm[0](x, frames)
     assert set(before) == {"0.running_mean", "0.running_var"}
     assert not any(torch.equal(value, before[name]) for name, value in statistics(norm).items())
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(5, 1, 1), (33, 2, 1), (7, 3, 1), (5, 1, 2), (87, 1, 3)])
+@pytest.mark.parametrize("time", [1, 2, 7, 50])
+def test_a_convolution_over_time_is_torchs(kernel: int, stride: int, dilation: int, time: int) -> None:
+    """In what it gives and in its gradients, however it is computed."""
+    torch.manual_seed(0)
+    ours = _separable(6, 4, kernel, stride, dilation)[0]  # type: ignore[index]
+    theirs = nn.Conv1d(6, 6, kernel, stride, dilation * (kernel - 1) // 2, dilation, groups=6, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 6, time, requires_grad=True)
+    found, expected = ours(x), theirs(x)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    gradient = torch.randn_like(expected)
+    inputs = [torch.autograd.grad(y, [x, layer.weight], gradient) for y, layer in ((found, ours), (expected, theirs))]
+    for one, other in zip(*inputs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
