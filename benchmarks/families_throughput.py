@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from steno.training.recipe import Recipe
 
 HOME = Path(__file__).resolve().parent
-RECIPES = sorted(HOME.parent.glob("recipes/librispeech-6h*.yaml"))
+# A checkpoint to be fetched first is left to whoever names its recipe.
+RECIPES = sorted(path for path in HOME.parent.glob("recipes/librispeech-6h*.yaml") if "wav2vec2" not in path.name)
 CHARACTERS_A_SECOND = 14
 PRECISIONS = ("32", "bf16")
 _SIDE = {"cpu": 1536, "cuda": 8192}
@@ -186,7 +187,7 @@ def print_table(rows: list[Measured], device: str, seconds: float) -> None:
 
 
 def main(
-    recipes: Annotated[list[Path] | None, typer.Argument(help="Recipes; recipes/librispeech-6h*.yaml.")] = None,
+    recipes: Annotated[list[Path] | None, typer.Argument(help="Recipes; those of librispeech-6h by default.")] = None,
     precision: Annotated[str | None, typer.Option(help="32 or bf16; both by default.")] = None,
     seconds: Annotated[float, typer.Option(help="Length of the utterances.", min=1)] = 12.0,
     steps: Annotated[int, typer.Option(help="Steps that are timed.", min=1)] = 5,
