@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 from steno.audio import SAMPLE_RATE, load
 from steno.cli.app import app
-from steno.data.synth import CorpusSummary, synthesise
 from steno.data.rooms import reverberate, room
+from steno.data.synth import CorpusSummary, synthesise
 from steno.data.synth.acoustics import NOISE_SLOPES, PEAK, Scene, coloured_noise, record
 from steno.data.synth.espeak import Espeak, Voice, espeak
 from steno.data.synth.plan import Chapter, digest, draw_plan
