@@ -32,15 +32,17 @@ Resolve = Callable[[], Path]
 class Server(uvicorn.Server):
     """uvicorn, which on the first signal drains and only then stops; on the second it stops."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._service = service
+        self._tell_started = started
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        self._tell_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._draining is None and self._loop is not None and not self.should_exit:
@@ -88,10 +90,10 @@ async def _serve(
     try:
         folder = await asyncio.to_thread(resolve)
         await service.use(folder)
-        server = Server(_settings(create_app(service, host), config), service)
+        name, number = listening.getsockname()[:2]
+        address = f"http://{f'[{name}]' if ':' in name else name}:{number}"
+        server = Server(_settings(create_app(service, host), config), service, lambda: started(address))
         async with _following(service, resolve, folder) if watch else contextlib.nullcontext():
-            name, number = listening.getsockname()[:2]
-            started(f"http://{f'[{name}]' if ':' in name else name}:{number}")
             await server.serve([listening])
     finally:
         await service.close()
