@@ -18,7 +18,7 @@ from steno.decoding.greedy import greedy_labels
 from steno.evaluation.score import Scores, score
 from steno.features.config import FeatureConfig
 from steno.features.frontend import FrontEnd
-from steno.text import BLANK, CharTokenizer
+from steno.text import BLANK, Tokenizer
 
 BATCH = 20
 COEFFICIENTS = 128
@@ -37,7 +37,7 @@ Padded = tuple[Tensor, Tensor, Tensor, Tensor]
 class Mfccs(Dataset[Example]):
     """MFCC-128 and labels of utterances, computed one by one when they are asked for."""
 
-    def __init__(self, utterances: Sequence[Utterance], tokenizer: CharTokenizer) -> None:
+    def __init__(self, utterances: Sequence[Utterance], tokenizer: Tokenizer) -> None:
         self._utterances, self._tokenizer = utterances, tokenizer
         # torchaudio's MFCC(16000, n_mfcc=128): the front-end's numbers are torchaudio's.
         self._mfcc = FrontEnd(
@@ -145,7 +145,7 @@ class TextbookLoop:
         seed: of weights, order and dropout.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], tokenizer: CharTokenizer, epochs: int, seed: int) -> None:
+    def __init__(self, utterances: Sequence[Utterance], tokenizer: Tokenizer, epochs: int, seed: int) -> None:
         self._tokenizer, self._seed, self._epoch = tokenizer, seed, 0
         torch.manual_seed(seed)
         self.model = Textbook(len(tokenizer))
