@@ -53,9 +53,9 @@ def running(folder: Path) -> Iterator[int]:
     Raises:
         Unavailable: as :func:`installed`.
     """
-    line = [_tool("node"), str(installed()), "--blobHost", "127.0.0.1", "--blobPort", "0", "--location", str(folder)]
+    line = [_tool("node"), str(installed()), "--blobHost", "127.0.0.1", "--blobPort", "0"]
     line += ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None
         said = []
@@ -64,7 +64,7 @@ def running(folder: Path) -> Iterator[int]:
             if found := re.search(r"successfully listens on http://127\.0\.0\.1:(\d+)", text):
                 yield int(found[1])
                 return
-        raise Unavailable(f"azurite ended: {''.join(said)[-300:]}")
+        raise RuntimeError(f"azurite ended: {''.join(said)[-300:]}")
     finally:
         process.terminate()
         process.wait(timeout=20)
