@@ -17,6 +17,7 @@ import soxr
 
 from steno.errors import AudioError, StorageError
 from steno.storage import local, shown
+from steno.storage.members import is_member, read_member
 
 SAMPLE_RATE = 16_000
 """Samples per second (Hz) of everything that the recogniser sees."""
@@ -39,7 +40,7 @@ def load(source: Source, sample_rate: int = SAMPLE_RATE) -> Samples:
     """Decode a recording, mix its channels and resample it.
 
     Args:
-        source: a path or a place in a store, the bytes of a file, or an open binary file.
+        source: a path, a place in a store or in a shard, the bytes of a file, or an open binary file.
         sample_rate: wanted rate in Hz.
 
     Returns:
@@ -135,7 +136,7 @@ def describe(source: Source) -> str:
 
 def _openable(source: Source) -> str | BinaryIO:
     if isinstance(source, (str, PathLike)):
-        return fspath(local(source))
+        return io.BytesIO(read_member(source)) if is_member(source) else fspath(local(source))
     if isinstance(source, (bytes, bytearray)):
         return io.BytesIO(source)
     return source
@@ -144,7 +145,7 @@ def _openable(source: Source) -> str | BinaryIO:
 def _unreadable(source: Source, name: str, error: Exception) -> AudioError:
     if isinstance(error, StorageError):
         return AudioError(error.message, error.hint)
-    if isinstance(source, (str, PathLike)):
+    if isinstance(source, (str, PathLike)) and not is_member(source):
         try:
             status = local(source).stat()
         except (FileNotFoundError, ValueError):

@@ -6,6 +6,10 @@ import numpy.typing as npt
 Indices = npt.NDArray[np.int64]
 
 
+WINDOW = 8
+"""Shards whose utterances are mixed, unless the recipe says otherwise."""
+
+
 def plan_batches(
     durations: npt.NDArray[np.float32],
     indices: Indices,
@@ -15,6 +19,8 @@ def plan_batches(
     seed: int,
     epoch: int,
     by_length: bool = False,
+    shard_starts: Indices | None = None,
+    window: int = WINDOW,
 ) -> list[Indices]:
     """Batches of one epoch; every index stands in exactly one of them.
 
@@ -22,11 +28,30 @@ def plan_batches(
     each batch takes neighbours while ``longest × count`` stays within ``batch_seconds`` (a single utterance is
     always taken) and ``count`` within ``batch_size``; the batches are shuffled, or with ``by_length`` go from
     short to long.
+
+    Of a sharded corpus, ``shard_starts`` (shards + 1,), the shards are shuffled, and so many of them at a time are
+    batched in this way: an epoch goes through the shards once. Then ``indices`` must be ascending. With ``by_length``
+    it cannot: each batch may come from any shard.
     """
     generator = np.random.default_rng([seed, epoch])
-    jittered = durations[indices] * generator.uniform(0.95, 1.05, len(indices))
-    batches = group_sorted(durations, indices[np.argsort(jittered, kind="stable")], batch_seconds, batch_size)
-    return batches if by_length else [batches[i] for i in generator.permutation(len(batches))]
+    groups = [indices]
+    if shard_starts is not None and not by_length:
+        groups = _windows(indices, shard_starts, window, generator)
+    batches: list[Indices] = []
+    for group in groups:
+        jittered = durations[group] * generator.uniform(0.95, 1.05, len(group))
+        found = group_sorted(durations, group[np.argsort(jittered, kind="stable")], batch_seconds, batch_size)
+        batches += found if by_length else [found[i] for i in generator.permutation(len(found))]
+    return batches
+
+
+def _windows(indices: Indices, shard_starts: Indices, window: int, generator: np.random.Generator) -> list[Indices]:
+    """The indices of so many shards at a time, in a random order of the shards."""
+    order = generator.permutation(len(shard_starts) - 1)
+    cuts = np.searchsorted(indices, shard_starts)
+    groups = (order[start : start + window] for start in range(0, len(order), window))
+    windows = (np.concatenate([indices[cuts[s] : cuts[s + 1]] for s in group]) for group in groups)
+    return [indices_of_window for indices_of_window in windows if len(indices_of_window)]
 
 
 def group_sorted(

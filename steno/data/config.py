@@ -20,6 +20,9 @@ class DataConfig(Strict):
     batch_size: int = Field(64, ge=1, description="utterances in a batch, at most")
     max_seconds: float = Field(35.0, gt=0, description="longer training utterances are left out, and named")
     short_first: int = Field(0, ge=0, description="so many first epochs go from short utterances to long ones")
+    shuffle_shards: int | None = Field(
+        None, ge=1, description="shards whose utterances are mixed, where the training set is sharded; 8 unless given"
+    )
     workers: int = Field(1, ge=0, description="processes that decode and augment, for each training process")
 
 

@@ -1,4 +1,4 @@
-"""The manifest: one JSON object a line, in NeMo's form, read lazily.
+"""The manifest: one JSON object a line, in NeMo's form, read lazily; or the index of a sharded corpus.
 
 Each line has ``audio_filepath`` (relative ones start at the manifest's folder), ``duration`` in seconds and
 ``text``, and may have ``id``, ``speaker`` and further keys, which are kept. Only the position and the duration
@@ -17,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from steno.data.row import MAKE_ONE, checked_row
+from steno.data.shards.index import ShardIndex
+from steno.data.shards.layout import index_folder
 from steno.errors import ManifestError
 from steno.storage import absolute, is_remote, local, shown, write_bytes
 
@@ -27,7 +30,8 @@ _KNOWN = frozenset({"audio_filepath", "duration", "text", "id", "speaker"})
 class Utterance:
     """One recording with its transcript.
 
-    ``duration`` is in seconds; ``text`` is None where there is no transcript.
+    ``audio`` is a file, a place in a store, or a place in a shard; ``duration`` is in seconds; ``text`` is None where
+    there is no transcript.
     """
 
     id: str
@@ -42,48 +46,68 @@ class Manifest(Sequence[Utterance]):
     """A manifest file, indexed but not loaded.
 
     Args:
-        path: a JSONL file.
+        path: a JSONL file, or a folder of shards or the index in it.
 
     Raises:
-        ManifestError: the file is missing or empty, or a line is not valid; the line is named.
+        ManifestError: the file is missing or empty, or a line is not valid; the line is named. Or a shard is missing.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path)
-        self._local = local(path, fresh=True)
-        self._file: BinaryIO | None = None
-        offsets, durations = array("q"), array("f")
-        digest = hashlib.sha256()
-        for number, offset, line in _lines(self._local):
-            row = _parse(line, self.path, number)
-            offsets.append(offset)
-            durations.append(row["duration"])
-            digest.update(line)
-        if not offsets:
-            raise ManifestError(f"{shown(self.path)}: the manifest has no utterances", _MAKE_ONE)
-        self._offsets: npt.NDArray[np.int64] = np.frombuffer(offsets, dtype=np.int64)
-        self.durations: npt.NDArray[np.float32] = np.frombuffer(durations, dtype=np.float32)
-        self.digest = digest.hexdigest()[:16]
+        folder = index_folder(Path(path))
+        self.path = folder or Path(path)
+        self._rows: _Lines | ShardIndex = ShardIndex(folder) if folder else _Lines(self.path)
+        self.durations: npt.NDArray[np.float32] = self._rows.durations
+        self.digest = self._rows.digest
 
     @property
     def hours(self) -> float:
         """Hours of audio, as the manifest states them."""
         return float(self.durations.sum(dtype=np.float64)) / 3600
 
+    @property
+    def shard_starts(self) -> npt.NDArray[np.int64] | None:
+        """Where each shard's utterances begin, and the end of the last: (shards + 1,). None without shards."""
+        return self._rows.starts if isinstance(self._rows, ShardIndex) else None
+
     def __len__(self) -> int:
-        return len(self._offsets)
+        return len(self.durations)
 
     def __getitem__(self, index: int) -> Utterance:  # type: ignore[override]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
+        return _utterance(self._rows.row(index % len(self)), self._rows.home)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return (_utterance(row, self._rows.home) for row in self._rows.rows())
+
+
+class _Lines:
+    """The lines of a manifest file: the position and the duration of each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.home, self._local = path, path.parent, local(path, fresh=True)
+        self._file: BinaryIO | None = None
+        offsets, durations = array("q"), array("f")
+        digest = hashlib.sha256()
+        for number, offset, line in _lines(self._local):
+            row = _parse(line, path, number)
+            offsets.append(offset)
+            durations.append(row["duration"])
+            digest.update(line)
+        if not offsets:
+            raise ManifestError(f"{shown(path)}: the manifest has no utterances", MAKE_ONE)
+        self._offsets: npt.NDArray[np.int64] = np.frombuffer(offsets, dtype=np.int64)
+        self.durations: npt.NDArray[np.float32] = np.frombuffer(durations, dtype=np.float32)
+        self.digest = digest.hexdigest()[:16]
+
+    def row(self, index: int) -> dict[str, Any]:
         if self._file is None:
             self._file = self._local.open("rb")
         self._file.seek(int(self._offsets[index]))
-        return _utterance(_parse(self._file.readline(), self.path, None), self.path, None)
+        return _parse(self._file.readline(), self._path, None)
 
-    def __iter__(self) -> Iterator[Utterance]:
-        for number, _, line in _lines(self._local):
-            yield _utterance(_parse(line, self.path, number), self.path, number)
+    def rows(self) -> Iterator[dict[str, Any]]:
+        return (_parse(line, self._path, number) for number, _, line in _lines(self._local))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
@@ -96,11 +120,31 @@ def read_rows(path: str | PathLike[str]) -> Iterator[tuple[int, Utterance | Mani
         ManifestError: the file itself cannot be read.
     """
     path = Path(path)
+    if folder := index_folder(path):
+        index = ShardIndex(folder)
+        for number in range(len(index)):
+            try:
+                yield number + 1, _utterance(index.row(number), folder)
+            except ManifestError as error:
+                yield number + 1, error
+        return
     for number, _, line in _lines(local(path, fresh=True)):
         try:
-            yield number, _utterance(_parse(line, path, number), path, number)
+            yield number, _utterance(_parse(line, path, number), path.parent)
         except ManifestError as error:
             yield number, error
+
+
+def count_rows(path: str | PathLike[str]) -> int:
+    """The lines of a manifest, or the utterances of a sharded corpus.
+
+    Raises:
+        ManifestError: it cannot be read.
+    """
+    folder = index_folder(Path(path))
+    if folder:
+        return len(ShardIndex(folder))
+    return max((number for number, _, _ in _lines(local(path, fresh=True))), default=0)
 
 
 def write_manifest(path: str | PathLike[str], utterances: Iterable[Utterance]) -> int:
@@ -143,15 +187,12 @@ def _line(utterance: Utterance, home: Path) -> bytes:
         ) from None
 
 
-_MAKE_ONE = "Make one with: steno data prepare SOURCE --out manifest.jsonl"
-
-
 def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     """Number (from 1), byte offset and bytes of each line that is not blank."""
     try:
         file = path.open("rb")
     except OSError as error:
-        raise ManifestError(f"{path}: {error.strerror or error}", _MAKE_ONE) from error
+        raise ManifestError(f"{path}: {error.strerror or error}", MAKE_ONE) from error
     with file:
         offset = 0
         try:
@@ -169,22 +210,15 @@ def _parse(line: bytes, path: Path, number: int | None) -> dict[str, Any]:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise ManifestError(f"{where}: not valid JSON ({error})", "Each line is one JSON object.") from None
-    if not isinstance(row, dict) or not isinstance(row.get("audio_filepath"), str):
-        raise ManifestError(f"{where}: no `audio_filepath`", _MAKE_ONE)
-    duration = row.get("duration")
-    if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 <= duration < 1e6:
-        raise ManifestError(f"{where}: `duration` is {duration!r}, not seconds", _MAKE_ONE)
-    if not isinstance(row.get("text"), str | None):
-        raise ManifestError(f"{where}: `text` is {row['text']!r}, not a string")
-    return row
+    return checked_row(row, where)
 
 
-def _utterance(row: dict[str, Any], path: Path, number: int | None) -> Utterance:
+def _utterance(row: dict[str, Any], home: Path) -> Utterance:
     audio = Path(row["audio_filepath"])
     speaker = row.get("speaker")
     return Utterance(
         id=str(row.get("id") or audio.stem),
-        audio=audio if audio.is_absolute() or is_remote(audio) else path.parent / audio,
+        audio=audio if audio.is_absolute() or is_remote(audio) else home / audio,
         duration=float(row["duration"]),
         text=row.get("text"),
         speaker=None if speaker is None else str(speaker),

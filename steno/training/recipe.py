@@ -58,6 +58,9 @@ class TrainingConfig(Strict):
         "auto", description="auto: bf16 on a GPU that has it"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    accumulate: int = Field(
+        1, ge=1, description="parts of each process's share of a batch, one after the other in memory"
+    )
     grad_clip: float | None = Field(5.0, gt=0, description="greatest norm of the gradient")
     average: Literal["ema", "best", "none"] = Field("ema", description="what the final weights are")
     ema_decay: float = Field(0.999, gt=0, lt=1)
@@ -67,6 +70,7 @@ class TrainingConfig(Strict):
     patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better dev WER")
     checkpoint_seconds: float = Field(120.0, ge=0, description="also save in mid-epoch so often; 0: each step")
     max_bad: Fraction = Field(0.1, description="stop when more of an epoch's utterances had to be skipped")
+    log_utterances: bool = Field(False, description="write the ids that each step has seen to utterances.tsv")
     examples: int = Field(4, ge=0, description="target/predicted pairs shown each epoch")
 
 

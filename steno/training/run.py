@@ -25,6 +25,7 @@ from steno.models.wav2vec2 import Wav2Vec2
 from steno.storage import absolute, shown
 from steno.text import words
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
+from steno.training import elastic
 from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
 from steno.training.plots import curves
@@ -37,8 +38,11 @@ from steno.training.validation import Validator
 
 RECIPE, MODEL = "recipe.yaml", "model"
 _DIGEST = "# {} manifest digest: "
-_MAY_CHANGE = frozenset({"training.device", "training.checkpoint_seconds", "training.examples", "data.workers"})
-"""Settings that a resumed run may change: they do not change its numbers."""
+_MAY_CHANGE = frozenset(
+    f"training.{name}" for name in ("device", "checkpoint_seconds", "examples", "log_utterances", "accumulate")
+) | {"data.workers"}
+"""Settings that a resumed run may change: they do not change its numbers. (``accumulate`` deals dropout out anew, as
+another number of processes does.)"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def train(
         recipe: the experiment.
         run_dir: folder of the run's checkpoints, recipe and model.
         display: shows progress.
-        resume: continue the run that is in ``run_dir``.
+        resume: continue the run that is in ``run_dir``. So does torchrun's next attempt at a run, by itself.
         overwrite: delete what is in ``run_dir`` first.
         tracking_uri: MLflow's store; None takes the environment's, else the embedded one.
         tracked: whether MLflow hears of the run at all.
@@ -84,8 +88,8 @@ def train(
     main = fabric.is_global_zero
     display = display if main else SilentDisplay()
     if main:
-        _prepare_run_dir(recipe, run_dir, resume, overwrite, manifests)
-    fabric.barrier()
+        resume = _prepare_run_dir(recipe, run_dir, resume, overwrite, manifests)
+    resume = fabric.broadcast(resume)
     tracker: RunLog = NullTracker()
     if tracked and main:
         experiment = recipe.tracking.experiment
@@ -164,6 +168,8 @@ def _run(
 def _open_manifests(recipe: Recipe) -> dict[str, Manifest]:
     paths = {"train": recipe.data.train, "dev": recipe.data.dev, "test": recipe.data.test}
     manifests = {part: Manifest(path) for part, path in paths.items() if path is not None}
+    if recipe.data.shuffle_shards and manifests["train"].shard_starts is None:
+        raise RecipeError(f"data.shuffle_shards does nothing: {manifests['train'].path} is no folder of shards")
     for part, manifest in manifests.items():
         if not any(words(utterance.text or "") for utterance in manifest):
             raise ManifestError(
@@ -209,10 +215,17 @@ def _fabric(recipe: Recipe) -> Fabric:
 
 def _prepare_run_dir(
     recipe: Recipe, run_dir: Path, resume: bool, overwrite: bool, manifests: dict[str, Manifest]
-) -> None:
+) -> bool:
+    """Check the run's folder and write the recipe to it; returns whether a run in it is continued."""
+    if elastic.is_own(run_dir):
+        resume = (run_dir / LAST).is_file()
+        overwrite = not resume
+    else:
+        elastic.disclaim(run_dir)
     if resume:
         _check_resumable(recipe, run_dir, manifests)
-        return
+        elastic.claim(run_dir)
+        return True
     if run_dir.exists() and not run_dir.is_dir():
         raise StenoError(f"{run_dir}: is a file, not a folder", "Give another folder with --to DIR.")
     if run_dir.exists() and any(run_dir.iterdir()):
@@ -227,6 +240,8 @@ def _prepare_run_dir(
         shutil.rmtree(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / RECIPE).write_text(_recipe_file(recipe, manifests), encoding="utf-8")
+    elastic.claim(run_dir)
+    return False
 
 
 def _is_run(run_dir: Path) -> bool:

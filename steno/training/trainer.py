@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -10,21 +9,22 @@ from typing import Protocol
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
-from steno.data.batching import Indices, plan_batches
+from steno.data.batching import WINDOW, Indices, plan_batches
 from steno.data.loading import Batch, BatchLoader
 from steno.data.manifest import Manifest
 from steno.errors import StenoError
-from steno.models.layers import frozen_statistics, statistics
+from steno.models.layers import statistics
 from steno.models.registry import AcousticModel
 from steno.training import checkpoint
 from steno.training.averaging import ExponentialAverage, Weights, load_weights, mean, swapped, weights_of
 from steno.training.display import Display
+from steno.training.forward import Forward
 from steno.training.interrupt import Interrupt
-from steno.training.loss import BadUtterance, find_bad, training_losses
 from steno.training.optim import build_optimizer, one_cycle, set_learning_rate
+from steno.training.processes import gathered, summed, told
 from steno.training.recipe import Recipe
+from steno.training.seen import Seen, SeenLog
 from steno.training.state import Best, EpochSums, RunState
 from steno.training.validation import Validation, Validator
 
@@ -90,6 +90,8 @@ class Trainer:
         self.model = model.to(fabric.device)
         self._optimizer = build_optimizer(self.model, recipe.optimizer, self.model.learning_rate_scales())
         self._wrapped, self._wrapped_optimizer = fabric.setup(self.model, self._optimizer)
+        self._forward = Forward(fabric, recipe, self.model, self._wrapped)
+        self._seen: SeenLog | None = None
         averages = recipe.training.average == "ema"
         self._average = ExponentialAverage(self.model, recipe.training.ema_decay) if averages else None
         self._saved_at = time.monotonic()
@@ -105,6 +107,8 @@ class Trainer:
             StenoError: too many utterances could not be used.
         """
         settings = self._recipe.training
+        if settings.log_utterances and self._fabric.is_global_zero:
+            self._seen = SeenLog(self._run_dir, self.state.step)
         while self.state.epoch < settings.epochs and not self._out_of_patience():
             self._train_epoch(interrupt)
             self._end_epoch(self._validate())
@@ -119,8 +123,9 @@ class Trainer:
         load_weights(self.model, weights)
 
     def resume(self) -> None:
-        """Continue from the last checkpoint of the run's folder."""
-        tensors, state = checkpoint.load(self._run_dir / LAST)
+        """Continue from the last checkpoint of the run's folder, which the first process reads."""
+        loaded = checkpoint.load(self._run_dir / LAST) if self._fabric.is_global_zero else ({}, {})
+        tensors, state = told(self._fabric, *loaded)
         self.state = RunState.from_dict(state)
         self.model.load_state_dict(checkpoint.unprefixed("model", tensors))
         checkpoint.load_optimizer(self._optimizer, checkpoint.unprefixed("optimizer", tensors))
@@ -141,12 +146,14 @@ class Trainer:
             seed=self._recipe.seed,
             epoch=state.epoch,
             by_length=state.epoch < data.short_first,
+            shard_starts=self._manifest.shard_starts,
+            window=data.shuffle_shards or WINDOW,
         )
         self._display.epoch(state.epoch + 1, self._recipe.training.epochs, len(batches), state.batch)
         self.model.train()
         started = time.monotonic()
         for batch in self._loader.load(batches[state.batch :], state.epoch):
-            self._step(batch.to(self._fabric.device), len(batches), interrupt)
+            self._step(batch, len(batches), interrupt)
             now = time.monotonic()
             state.sums.wall_seconds += now - started
             started = now
@@ -231,14 +238,16 @@ class Trainer:
         lr = self._recipe.optimizer.lr * one_cycle(progress, self._recipe.schedule)
         set_learning_rate(self._optimizer, lr)
 
-        loss, used, bad = self._loss(batch)
-        bad_ids = [(f.id, f.reason) for f in batch.failures] + [(self._manifest[b.index].id, b.reason) for b in bad]
-        mine = [float(loss.detach()), int(used.label_lengths_b.sum()), len(used.indices_b), len(bad_ids)]
-        totals = self._sum([*mine, used.seconds(self._recipe.features.sample_rate), float(interrupt.requested)])
-        loss_sum, labels, utterances, bad_count, audio_seconds, stops = totals
+        (planned,) = summed(self._fabric, [float(batch.label_lengths_b.sum())])
+        mine, bad = self._backward(batch, max(1.0, planned))
+        totals = summed(self._fabric, [*mine, float(len(bad)), float(interrupt.requested)])
+        loss_sum, labels, utterances, audio_seconds, bad_count, stops = totals
         if bad_count:
-            self._skip(bad_ids, int(bad_count))
-        self._fabric.backward(loss * (self._fabric.world_size / max(1.0, labels)))
+            self._skip(bad, int(bad_count))
+        if labels != planned:
+            self._scale_gradients(planned / max(1.0, labels))
+        if self._recipe.training.log_utterances:
+            self._log_seen(batch, bad)
         norm = self._update()
 
         interrupt.agreed = stops > 0
@@ -255,49 +264,36 @@ class Trainer:
                 {"train_loss_step": mean_loss, "learning_rate": lr, "gradient_norm": norm}, state.step
             )
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, Batch, list[BadUtterance]]:
-        """Sum of the losses of the utterances whose loss is finite, those utterances, and the others."""
-        if not len(batch.indices_b):
-            return self._no_loss(), batch, []
-        losses_b, frames_b = self._losses(batch)
-        bad = find_bad(losses_b, frames_b, batch)
-        if not bad:
-            return losses_b.sum(), batch, []
-        # A loss that is not finite poisons the gradient of the whole batch, so the others go through again.
-        kept = batch.select(losses_b.isfinite())
-        if not len(kept.indices_b):
-            return self._no_loss(), kept, bad
-        losses_b, _ = self._losses(kept)
-        return losses_b.sum(), kept, bad
+    def _backward(self, batch: Batch, labels: float) -> tuple[list[float], list[tuple[str, str]]]:
+        """Gradients of the loss a label, part by part; the processes exchange them once, with the last part.
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        mask, settings = self._recipe.augment.mask, self._recipe.training
-        consistency = settings.consistency
-        views = 2 if consistency and self.state.epoch >= consistency.from_epoch else 1
-        uniform = batch.uniform_bk.split(mask.draws, dim=1)[:views] if mask and mask.draws else ()
-        masks = (mask, torch.cat(uniform)) if mask and uniform else None
-        log_probs, frames_b = self._wrapped(
-            batch.samples_bn.repeat(views, 1), batch.lengths_b.repeat(views), masks, self._recipe.intermediate
-        )
-        frames_b = frames_b[: len(batch.lengths_b)]
-        losses_b = training_losses(
-            log_probs if self._recipe.intermediate else log_probs[None],
-            frames_b,
-            batch,
-            views,
-            settings.intermediate_weight,
-            consistency.weight if consistency else 0.0,
-        )
-        return losses_b, frames_b
+        ``labels`` are those of the global batch. Returns this process's sum of losses, labels, utterances and seconds
+        of what could be used; and what could not be, with the reasons.
+        """
+        fabric, rate = self._fabric, self._recipe.features.sample_rate
+        bad = [(failure.id, failure.reason) for failure in batch.failures]
+        sums = np.zeros(4)
+        parts = batch.parts(self._recipe.training.accumulate)
+        for number, part in enumerate(parts, start=1):
+            with fabric.no_backward_sync(self._wrapped, enabled=number < len(parts)):
+                loss, used, found = self._forward(part.to(fabric.device), self.state.epoch)
+                fabric.backward(loss * (fabric.world_size / labels))
+            bad += [(self._manifest[one.index].id, one.reason) for one in found]
+            used_labels = int(used.label_lengths_b.sum())
+            sums += [float(loss.detach()), used_labels, len(used.indices_b), used.seconds(rate)]
+        return sums.tolist(), bad
 
-    def _no_loss(self) -> Tensor:
-        """A loss of zero that still reaches every parameter, as the other processes expect of this one."""
-        rate = self._recipe.features.sample_rate
-        silence_bn = torch.zeros(1, rate, device=self._fabric.device)
-        with frozen_statistics(self.model):
-            log_probs_btv, _ = self._wrapped(silence_bn, torch.tensor([rate], device=self._fabric.device))
-        loss: Tensor = log_probs_btv.sum() * 0
-        return loss
+    def _scale_gradients(self, factor: float) -> None:
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        torch._foreach_mul_(gradients, factor)
+
+    def _log_seen(self, batch: Batch, bad: list[tuple[str, str]]) -> None:
+        skipped = {identity for identity, _ in bad}
+        met = [self._manifest[index].id for index in batch.indices_b.tolist()]
+        mine = [Seen(identity, identity not in skipped) for identity in met]
+        everyone = gathered(self._fabric, mine + [Seen(failure.id, False) for failure in batch.failures])
+        if self._seen is not None:
+            self._seen.write(self.state.epoch + 1, self.state.step + 1, everyone)
 
     def _update(self) -> float:
         """Clip, step and average; returns the gradient's norm. A gradient that is not finite changes nothing."""
@@ -324,21 +320,10 @@ class Trainer:
         self._wrapped_optimizer.zero_grad()
         return value
 
-    def _sum(self, values: Sequence[float]) -> list[float]:
-        if self._fabric.world_size == 1:
-            return list(values)
-        total = torch.tensor(values, dtype=torch.float64, device=self._fabric.device)
-        torch.distributed.all_reduce(total)
-        return total.tolist()
-
     # ---- utterances that cannot be used --------------------------------------------------------------------
 
     def _skip(self, mine: list[tuple[str, str]], count: int) -> None:
-        everyone = [mine]
-        if self._fabric.world_size > 1:
-            everyone = [[] for _ in range(self._fabric.world_size)]
-            torch.distributed.all_gather_object(everyone, mine)
-        for identity, reason in (pair for part in everyone for pair in part):
+        for identity, reason in (pair for part in gathered(self._fabric, mine) for pair in part):
             self._name_bad(identity, reason)
         sums = self.state.sums
         sums.bad += count

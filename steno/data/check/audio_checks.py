@@ -14,7 +14,8 @@ from steno.data.check.problems import Finding, Kind, Severity
 from steno.data.check.settings import Settings
 from steno.errors import AudioError
 from steno.levels import decibels, frame_powers, framed, spread
-from steno.storage import local
+from steno.storage import is_remote
+from steno.storage.members import is_member, open_file
 
 _FULL_SCALE = 0.998
 _DECODED_AT_MOST = 600.0  # seconds; a longer one would take too much memory, and is too long in any case
@@ -78,12 +79,13 @@ def digest(*parts: bytes | memoryview) -> int:
 def check_audio(path: Path, settings: Settings) -> tuple[Levels | None, list[Finding]]:
     """Decode a recording and check it; without levels if it cannot be used at all."""
     try:
-        if not path.exists():
+        if not (is_remote(path) or is_member(path) or path.exists()):
             return None, [Finding(Kind.MISSING_AUDIO, f"{path}: no such file")]
         stated = audio.duration(path)
         if stated > max(settings.max_seconds, _DECODED_AT_MOST):
             return None, [_too_long(stated, settings)]
-        rate = int(soundfile.info(str(local(path))).samplerate)
+        with open_file(path) as file:
+            rate = int(soundfile.info(file).samplerate)
         levels = measure(audio.load(path, rate), rate)
         cut = lacks_end(path)
     except AudioError as error:
@@ -103,7 +105,7 @@ def lacks_end(path: Path) -> bool:
 
     Source: RFC 3533, section 6 (page header); Microsoft's RIFF specification.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(12)
         length = file.seek(0, 2)
         if head[:4] == b"OggS":

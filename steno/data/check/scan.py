@@ -15,8 +15,8 @@ from steno.data.check.problems import Finding, Kind, Problem, Severity
 from steno.data.check.settings import Settings
 from steno.data.check.text_checks import check_fit, check_text
 from steno.data.check.workers import map_in_order
-from steno.data.manifest import Utterance, read_rows
-from steno.errors import ManifestError
+from steno.data.manifest import Utterance, count_rows, read_rows
+from steno.errors import ManifestError, StenoError
 from steno.text import normalize, words
 
 Progress = Callable[[Path, int, int], None]
@@ -213,7 +213,6 @@ def _numbers(column: "array[Any]", kind: type[np.generic]) -> npt.NDArray[Any]:
 
 def _line_count(path: Path) -> int:
     try:
-        with path.open("rb") as file:
-            return sum(1 for _ in file)
-    except OSError:
+        return count_rows(path)
+    except StenoError:
         return 0  # read_rows says what is wrong

@@ -1,0 +1,56 @@
+"""A recording as it goes into a shard: its file's own bytes, or written anew as FLAC or Opus."""
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+import soundfile
+
+from steno import audio
+from steno.data.manifest import Utterance
+from steno.errors import AudioError, StorageError
+from steno.storage.members import open_file
+
+Encoding = Literal["as-is", "flac", "opus"]
+
+_SUBTYPES = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS")}
+_OPUS_COMPRESSION = 0.5  # about 16 kbit/s for speech at 16 kHz
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An utterance, its recording's bytes and the ending of their file name; or the reason why there are none."""
+
+    utterance: Utterance
+    suffix: str = ""
+    data: bytes = b""
+    problem: str = ""
+
+
+def pack(utterance: Utterance, encoding: Encoding) -> Packed:
+    """Read a recording, and write it anew if that is asked: 16 kHz, one channel."""
+    try:
+        if encoding == "as-is":
+            with open_file(utterance.audio) as file:
+                data = file.read()
+            if not data:
+                return Packed(utterance, problem=f"{audio.describe(utterance.audio)}: the file is empty")
+            return Packed(utterance, utterance.audio.suffix.lower() or ".audio", data)
+        return Packed(utterance, f".{encoding}", _encoded(audio.load(utterance.audio), encoding))
+    except (AudioError, StorageError) as error:
+        return Packed(utterance, problem=error.message)
+    except OSError as error:
+        return Packed(utterance, problem=f"{audio.describe(utterance.audio)}: {error.strerror or error}")
+
+
+def crashed(utterance: Utterance) -> Packed:
+    """What becomes of a recording that ended the process that decoded it."""
+    return Packed(utterance, problem=f"{audio.describe(utterance.audio)}: ended the process that decoded it")
+
+
+def _encoded(samples: audio.Samples, encoding: Encoding) -> bytes:
+    out = io.BytesIO()
+    container, subtype = _SUBTYPES[encoding]
+    level = {"compression_level": _OPUS_COMPRESSION} if encoding == "opus" else {}
+    soundfile.write(out, samples, audio.SAMPLE_RATE, format=container, subtype=subtype, **level)
+    return out.getvalue()
