@@ -29,7 +29,9 @@ MAY_IMPORT = {
     "lm": BASE,
     "decoding": BASE | {"lm"},
     "runtime": BASE | {"decoding"},
+    "batch": BASE | {"data.manifest", "data.shards.layout", "decoding", "runtime"},
     "evaluation": BASE | {"data.manifest", "decoding", "levels", "runtime"},
+    "export": BASE | {"models", "data.manifest", "decoding", "runtime", "evaluation", "tracking"},
     "tracking": BASE | {"data.manifest", "runtime", "evaluation"},
     "serving": BASE | {"decoding", "runtime"},
     "training": BASE | {"models", "features", "data", "decoding", "runtime", "evaluation", "tracking"},
@@ -41,7 +43,14 @@ TOP = {"cli", "__main__"}
 """May import everything."""
 
 MAY_LOAD = {
-    "torch": ("steno.features.", "steno.models.", "steno.training.", "steno.data.loading", "steno.doctor"),
+    "torch": (
+        "steno.features.",
+        "steno.models.",
+        "steno.training.",
+        "steno.export.",
+        "steno.data.loading",
+        "steno.doctor",
+    ),
     "lightning_fabric": ("steno.training.",),
     "matplotlib": ("steno.training.", "steno.tracking."),
     "mlflow": ("steno.tracking.",),
@@ -52,6 +61,7 @@ MAY_LOAD = {
     **dict.fromkeys(("adlfs", "fsspec", "s3fs", "boto3", "botocore"), ("steno.storage.",)),
     "transformers": ("steno.models.wav2vec2",),
     "sounddevice": ("steno.runtime.microphone",),
+    **dict.fromkeys(("pyarrow", "ray"), ("steno.batch.",)),
 }
 """What is not in the base install, and who may import it, be it inside a function."""
 

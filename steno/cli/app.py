@@ -10,9 +10,11 @@ import typer
 from steno import __version__
 from steno.cli import data, lm, models, track
 from steno.cli.align import align
+from steno.cli.batch import batch
 from steno.cli.compare import compare
 from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
+from steno.cli.export import export, parity
 from steno.cli.listen import listen
 from steno.cli.pseudo_label import pseudo_label
 from steno.cli.search import search
@@ -39,12 +41,15 @@ app.command("train")(train)
 app.command("search")(search)
 app.command("pseudo-label")(pseudo_label)
 app.command("transcribe")(transcribe)
+app.command("batch")(batch)
 app.command("listen")(listen)
 app.command("validate")(validate)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("serve")(serve)
 app.command("align")(align)
+app.command("export")(export)
+app.command("parity")(parity)
 app.command("doctor")(doctor)
 
 
