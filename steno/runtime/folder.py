@@ -82,12 +82,12 @@ def with_decoding(
         shutil.copyfile(lm, target / decoding.lm)
     card = target / CARD
     if card.is_file():
-        card.write_text(_with_section(card.read_text(encoding="utf-8"), "Decoding", told), encoding="utf-8")
+        card.write_text(with_section(card.read_text(encoding="utf-8"), "Decoding", told), encoding="utf-8")
     provenance = {**config.provenance, "decoding": measured}
     write_config(target, config.model_copy(update={"decoding": decoding, "provenance": provenance}))
 
 
-def _with_section(card: str, title: str, text: str) -> str:
+def with_section(card: str, title: str, text: str) -> str:
     """A card in Markdown with this section, in place of an older one of the same title, or at its end."""
     head, _, rest = card.partition(f"\n## {title}\n")
     _, heading, after = rest.partition("\n## ")

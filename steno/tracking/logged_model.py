@@ -5,20 +5,25 @@ where Steno is not installed, and with neither torch nor pickles.
 """
 
 import importlib.metadata
+import io
 import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steno.errors import TrackingError
+from steno.decoding.config import DecodingConfig
+from steno.errors import ModelError, TrackingError
+from steno.runtime.folder import read_config, with_decoding
 from steno.tracking.version import METRIC_TAG, ModelVersion, read_version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
+
+    from steno.audio import Samples
 
 ARTIFACT_NAME = "model"
 TOKEN_TAG = "steno.record"
@@ -99,6 +104,50 @@ def signature() -> "ModelSignature":
     )
 
 
+def loaded(folder: Path) -> Callable[["Samples"], str]:
+    """A model folder as MLflow loads it, behind one call: float samples (N,) to the text of greedy decoding."""
+    import mlflow.pyfunc
+    import soundfile
+
+    with tempfile.TemporaryDirectory(prefix="steno-") as scratch:
+        greedy, saved = Path(scratch, ARTIFACT_NAME), Path(scratch, "saved")
+        with_decoding(folder, greedy, DecodingConfig(), None, {}, "Greedy.")
+        _save(greedy, saved, None)
+        model = mlflow.pyfunc.load_model(str(saved))
+
+    rate = read_config(folder).features.sample_rate
+
+    def predict(samples_n: "Samples") -> str:
+        recording = io.BytesIO()
+        soundfile.write(recording, samples_n, rate, format="WAV", subtype="FLOAT")
+        (row,) = model.predict([recording.getvalue()])
+        if row["error"]:
+            raise ModelError(str(row["error"]))
+        return str(row["text"])
+
+    return predict
+
+
+def _save(folder: Path, target: Path, description: "Model | None") -> None:
+    """Write a model folder as a models-from-code pyfunc."""
+    import mlflow.pyfunc
+
+    # The signature is given, and the tests serve the model for real.
+    warnings.filterwarnings("ignore", message=".*An input example was not provided")
+    with tempfile.TemporaryDirectory(prefix="steno-") as scratch:
+        code = Path(scratch, _PACKAGE.name)
+        shutil.copytree(_PACKAGE, code, ignore=_NOT_CODE)
+        mlflow.pyfunc.save_model(
+            path=str(target),
+            mlflow_model=description,
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            artifacts={ARTIFACT_NAME: str(folder)},
+            code_paths=[str(code)],
+            signature=signature(),
+            pip_requirements=requirements(),
+        )
+
+
 def _find(client: "MlflowClient", experiment_id: str, token: str) -> str | None:
     found = client.search_logged_models([experiment_id], filter_string=f"tags.`{TOKEN_TAG}` = '{token}'")
     ready = [model.model_id for model in found if str(model.status).upper().endswith("READY")]
@@ -109,35 +158,23 @@ def _find(client: "MlflowClient", experiment_id: str, token: str) -> str | None:
 
 
 def _log(client: "MlflowClient", folder: Path, token: str, experiment_id: str, run_id: str | None, step: int) -> str:
-    import mlflow.pyfunc
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
     from mlflow.models import Model
 
-    # The signature is given, and the tests serve the model for real.
-    warnings.filterwarnings("ignore", message=".*An input example was not provided")
     params = client.get_run(run_id).data.params if run_id else {}
     # Step by step with the client: `Model.log` goes to whatever store and experiment are active in the process.
     model = client.create_logged_model(
         experiment_id, name=ARTIFACT_NAME, source_run_id=run_id, tags={TOKEN_TAG: token}, params=params
     )
     with tempfile.TemporaryDirectory(prefix="steno-") as scratch:
-        code = Path(scratch, _PACKAGE.name)
-        shutil.copytree(_PACKAGE, code, ignore=_NOT_CODE)
         saved = Path(scratch, "saved")
-        mlflow.pyfunc.save_model(
-            path=str(saved),
-            mlflow_model=Model(
-                artifact_path=model.artifact_location,
-                run_id=run_id,
-                model_uuid=model.model_id,
-                model_id=model.model_id,
-            ),
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={ARTIFACT_NAME: str(folder)},
-            code_paths=[str(code)],
-            signature=signature(),
-            pip_requirements=requirements(),
+        description = Model(
+            artifact_path=model.artifact_location,
+            run_id=run_id,
+            model_uuid=model.model_id,
+            model_id=model.model_id,
         )
+        _save(folder, saved, description)
         client.log_model_artifacts(model.model_id, str(saved))
     if run_id:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=step)])

@@ -2,7 +2,7 @@
 """The pyfunc that MLflow loads: this file itself is what is logged (models from code), with the model folder.
 
 Each input row is one recording: the bytes of an audio file, the same in base64 (what JSON carries), a path, or
-float samples at 16 kHz. Each output row has ``text``, and ``error`` where a recording could not be read; the
+float samples at the model's rate. Each output row has ``text``, and ``error`` where a recording could not be read; the
 others go on. A scoring server takes no paths, because they would name the server's own files.
 """
 
@@ -48,7 +48,7 @@ class StenoModel(PythonModel):
         for index, recording in enumerate(rows(model_input)):
             results.append({"text": None, "error": None})
             try:
-                decoded[index] = samples(recording)
+                decoded[index] = samples(recording, self.recognizer.sample_rate)
             except StenoError as error:
                 results[index]["error"] = str(error)
         transcripts = self.recognizer.transcribe(list(decoded.values())) if decoded else []
@@ -78,21 +78,21 @@ def rows(model_input: Any) -> Iterable[Any]:
     return list(model_input)
 
 
-def samples(recording: Any) -> audio.Samples:
-    """One recording as samples (N,) at 16 kHz.
+def samples(recording: Any, rate: int = audio.SAMPLE_RATE) -> audio.Samples:
+    """One recording as samples (N,) at the model's rate, in Hz.
 
     Raises:
         AudioError: it cannot be decoded, or is of no kind that is understood.
     """
     if isinstance(recording, bytes | bytearray):
-        return audio.load(_unwrap(bytes(recording)))
+        return audio.load(_unwrap(bytes(recording)), rate)
     if isinstance(recording, str):
         decoded = _unwrap(recording.encode())
         if decoded != recording.encode() and not (_paths_allowed() and _is_file(recording)):
-            return audio.load(decoded)
-        return audio.load(_path(recording))
+            return audio.load(decoded, rate)
+        return audio.load(_path(recording), rate)
     if isinstance(recording, os.PathLike):
-        return audio.load(_path(recording))
+        return audio.load(_path(recording), rate)
     return _floats(recording)
 
 
@@ -104,7 +104,7 @@ def _floats(recording: Any) -> audio.Samples:
     if array.ndim != 1 or not array.size:
         raise AudioError(
             f"a {type(recording).__name__} is not a recording",
-            "Give the bytes of an audio file, base64, a path, or one channel of float samples at 16 kHz.",
+            "Give the bytes of an audio file, base64, a path, or one channel of float samples at the model's rate.",
         )
     if not np.isfinite(array).all():
         raise AudioError("the samples hold values that are not numbers")

@@ -73,6 +73,39 @@ def log_evaluation(analysis: Analysis, html: str, model: str, uri: str | None = 
         )
 
 
+def log_parity(
+    reference: Evaluation, metrics: Mapping[str, float], found: Mapping[str, Any], table: str, uri: str | None = None
+) -> str:
+    """Log a parity report: figures of each form, all of it as JSON, and the table.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        TrackingError: the store does not answer.
+    """
+    address, model = store.tracking_uri(uri), reference.model
+    store.prepare()
+    with lookup.explained(address, f"logging the parity report of {model}"):
+        client = store.client(address)
+        located = lookup.locate(client, model) if model.startswith(("models:", "runs:")) else None
+        return log_run(
+            client,
+            address,
+            RunRecord(
+                name=f"parity {Path(model).name if located is None else model.removeprefix('models:/')}",
+                data=reference,
+                params={"model": model, **data_params(reference)},
+                metrics=metrics,
+                tags={"steno.kind": "parity", "steno.model": model},
+                table={},
+                json=("parity.json", found),
+                report=("parity.md", table),
+                models=[located.model_id] if located and located.model_id else [],
+            ),
+        )
+
+
 def log_run(client: "MlflowClient", uri: str, record: RunRecord) -> str:
     """Write a whole run of the experiment ``evaluations``; a run that cannot be written whole is marked failed."""
     from mlflow.entities import LoggedModelInput, Metric, Param, RunTag
