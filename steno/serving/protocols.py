@@ -51,5 +51,9 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
     def keepalive_timeout(self) -> None:
+        if self.read_paused:  # the client is ahead of the worker: its answer waits behind its audio
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+            return
         super().keepalive_timeout()
         self.loop.call_later(ABORT_SECONDS, self.transport.abort)

@@ -25,6 +25,9 @@ WATCH_SECONDS = 2.0
 FRAME_BYTES = 1024 * 1024
 """The greatest WebSocket message."""
 
+RECEIVE_BYTES = 256 * 1024
+"""What the system buffers of a connection: little, as a client's pings wait behind the audio that it is ahead."""
+
 Resolve = Callable[[], Path]
 """The folder that the model's reference means now."""
 
@@ -126,6 +129,7 @@ def _bound(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         try:
             bound.bind(address)
         except OSError:
