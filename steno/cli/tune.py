@@ -23,7 +23,7 @@ def tune(
         Literal["bayes", "grid"], typer.Option(help="bayes: each pair where the last ones promise most.")
     ] = "bayes",
     beam: Annotated[int, typer.Option(min=1, help="Readings kept after each frame.")] = 50,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N utterances.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only N utterances, spread over the manifest.")] = None,
     surface: Annotated[Path | None, typer.Option(help="A JSON file that gets every trial.")] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of pairs.")] = 1,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,

@@ -42,14 +42,16 @@ class Emissions:
 
 
 def emissions(recognizer: Recognizer, folder: Path, manifest: Manifest, limit: int | None = None) -> Emissions:
-    """The emissions of the first ``limit`` utterances with text, taken from the cache if they are there.
+    """The emissions of the utterances with text, or of ``limit`` spread over them; from the cache if they are there.
 
     The cache is ``$XDG_CACHE_HOME/steno/emissions``; its key is the model's graph and the manifest.
 
     Raises:
         ManifestError: no utterance has text, or none can be decoded.
     """
-    chosen = [utterance for utterance in manifest if words(utterance.text or "")][:limit]
+    chosen = [utterance for utterance in manifest if words(utterance.text or "")]
+    if limit is not None and limit < len(chosen):
+        chosen = [chosen[place * len(chosen) // limit] for place in range(limit)]
     if not chosen:
         raise ManifestError(f"{manifest.path}: no utterance has text", "Decoding is tuned on transcribed speech.")
     graph = recognizer.config.files.get(ONNX) or digest(folder / CONFIG)
