@@ -19,6 +19,8 @@ CONFIG, WEIGHTS, ONNX, CARD = "config.yaml", "model.safetensors", "model.onnx", 
 STREAM = "stream.onnx"
 """One step of a streaming model; other architectures have none."""
 
+_PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill"})
+
 
 class FolderConfig(Strict):
     """``config.yaml`` of a model folder.
@@ -54,7 +56,25 @@ def read_config(folder: Path) -> FolderConfig:
             f"{folder}: {problem}",
             "Give a folder that `steno train` wrote, or models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.",
         )
-    return validate(FolderConfig, read_yaml(folder / CONFIG, ModelError), str(folder / CONFIG), ModelError)
+    config = validate(FolderConfig, read_yaml(folder / CONFIG, ModelError), str(folder / CONFIG), ModelError)
+    _refuse_strangers(folder, config)
+    return config
+
+
+def _refuse_strangers(folder: Path, config: FolderConfig) -> None:
+    """That the configuration names files of the folder only, and that nothing there could run code when opened."""
+    for name in (*config.files, *([config.decoding.lm] if config.decoding.lm else [])):
+        if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"}:
+            raise ModelError(
+                f"{folder / CONFIG}: {name!r} is not the name of a file in the folder",
+                "The configuration was tampered with; fetch or export the model again.",
+            )
+    for path in folder.iterdir():
+        if path.suffix.lower() in _PICKLES:
+            raise ModelError(
+                f"{path}: a pickle, which can run code when it is opened; no model of Steno holds one",
+                "Do not open it. Fetch the model again, from a source that you trust.",
+            )
 
 
 def write_config(folder: Path, config: FolderConfig) -> None:
@@ -98,11 +118,13 @@ def verified(folder: Path, config: FolderConfig, name: str) -> Path:
     """The path of one file of the folder, after its digest was checked.
 
     Raises:
-        ModelError: the file is missing, has no digest, or is not the one that was written.
+        ModelError: the file is missing, lies elsewhere, has no digest, or is not the one that was written.
     """
     path = folder / name
     if not path.is_file():
         raise ModelError(f"{path}: missing", "The model folder is not complete; fetch or export it again.")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ModelError(f"{path}: a link that leaves the model folder", "Put the file itself there.")
     if config.files.get(name) != digest(path):
         raise ModelError(
             f"{path}: its SHA-256 is not the one in {CONFIG}",

@@ -1,0 +1,88 @@
+"""`steno export`: what it writes runs as it did, and nothing half-done is left behind."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from steno.export.folder import TOKENS
+from steno.runtime import Recognizer
+from steno.runtime.folder import CARD, ONNX, STREAM, WEIGHTS, read_config
+
+SPOKEN = "ab cd dab"
+
+
+def text(folder: Path) -> str:
+    return Recognizer(folder).transcribe([tiny.speak(SPOKEN, 5)])[0].text
+
+
+def test_onnx_is_what_runs(model: Path, tmp_path: Path, steno) -> None:
+    ran = steno("export", model, "--to", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [CARD, "config.yaml", ONNX, TOKENS]
+    assert text(tmp_path / "out") == text(model)
+    assert (tmp_path / "out" / TOKENS).read_text().splitlines()[:3] == ["<blank> 0", "▁ 1", "a 2"]
+    assert read_config(tmp_path / "out").provenance["export"]["format"] == "onnx"
+
+
+def test_a_target_with_something_in_it_is_refused(model: Path, tmp_path: Path, steno) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").touch()
+    ran = steno("export", model, "--to", tmp_path / "out")
+    assert ran.code == 2
+    assert "not empty" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_int8_is_a_model_folder(model: Path, tones: Path, tmp_path: Path, steno) -> None:
+    ran = steno("export", model, "--to", tmp_path / "out", "--format", "onnx-int8", "--data", tones / "dev.jsonl")
+    assert ran.code == 0, ran.err
+    assert "8 bits   WER" in ran.out
+    assert text(tmp_path / "out") == text(model)
+    assert not (tmp_path / "out" / WEIGHTS).exists()
+    made = read_config(tmp_path / "out").provenance["export"]
+    assert made["utterances"] == 6
+    assert made["wer"] == pytest.approx(made["wer_float"], abs=0.01)
+    assert "## Export" in (tmp_path / "out" / CARD).read_text()
+
+
+def test_int8_that_is_worse_is_refused(model: Path, tones: Path, tmp_path: Path, steno, monkeypatch) -> None:
+    import onnx
+
+    def spoilt(graph: onnx.ModelProto) -> onnx.ModelProto:
+        for tensor in graph.graph.initializer:
+            if tensor.name == "encoder.classifier.bias":
+                tensor.CopyFrom(onnx.numpy_helper.from_array(np.full(tensor.dims, 0, np.float32), tensor.name))
+                tensor.raw_data = np.array([100.0, *[0.0] * (tensor.dims[0] - 1)], np.float32).tobytes()
+        return graph
+
+    monkeypatch.setattr("steno.export.folder.quantized", spoilt)
+    ran = steno("export", model, "--to", tmp_path / "out", "--format", "onnx-int8", "--data", tones / "dev.jsonl")
+    assert ran.code == 1
+    assert "8 bits   WER 100.0 %" in ran.out
+    assert "refused" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_int8_of_a_streaming_model_streams(streaming: Path, tones: Path, tmp_path: Path, steno) -> None:
+    data = ("--data", tones / "dev.jsonl", "--margin", "1")
+    assert steno("export", streaming, "--to", tmp_path / "out", "--format", "onnx-int8", *data).code == 0
+    assert (tmp_path / "out" / STREAM).is_file()
+    session = Recognizer(tmp_path / "out").stream()
+    session.accept(tiny.speak(SPOKEN))
+    session.finish()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--format", "onnx-int8"), "--data"),
+        (("--margin", "0.1"), "does nothing"),
+        (("--format", "sherpa-onnx", "--data", "x.jsonl"), "does nothing"),
+    ],
+)
+def test_options_that_do_not_go_together(model: Path, tmp_path: Path, steno, arguments, said: str) -> None:
+    ran = steno("export", model, "--to", tmp_path / "out", *arguments)
+    assert ran.code == 2
+    assert said in ran.err
