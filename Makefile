@@ -6,7 +6,7 @@ READY := .venv/.steno-is-set-up
 # What a target passes on: make demo ARGS="training.epochs=1", make test ARGS="-k manifest"
 ARGS ?=
 
-.PHONY: help setup demo test lint format types docs lock clean
+.PHONY: help setup demo test lint format types docs lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ docs: $(READY) ## write docs/reference from the code
 
 lock: $(READY) ## write requirements/*.lock from pyproject.toml
 	@scripts/lock.sh $(ARGS)
+
+sbom: $(READY) ## write build/sbom/*.json, the parts of each lock in CycloneDX's form
+	@$(BIN)/python scripts/sbom.py $(ARGS)
+
+audit: $(READY) ## ask for known vulnerabilities of everything that is locked
+	@$(BIN)/python scripts/audit.py $(ARGS)
 
 clean: ## remove caches and what the demo made; .venv, runs and data stay
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

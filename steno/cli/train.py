@@ -18,6 +18,12 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run that is in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run that is in the folder.")] = False,
+    resume_or_start: Annotated[
+        bool,
+        typer.Option(
+            "--resume-or-start", help="Continue the run that is in the folder if it has a checkpoint, else start it."
+        ),
+    ] = False,
     register: Annotated[str | None, typer.Option(help="Register the model under this name.")] = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
     track: Annotated[bool, typer.Option("--track/--no-track", help="Whether MLflow keeps the run.")] = True,
@@ -26,8 +32,8 @@ def train(
     from steno.errors import StenoError
     from steno.training.recipe import load_recipe
 
-    if resume and overwrite:
-        raise StenoError("--resume and --overwrite exclude each other")
+    if resume + overwrite + resume_or_start > 1:
+        raise StenoError("--resume, --overwrite and --resume-or-start exclude each other")
     if register is not None:
         overrides = [*(overrides or []), f"tracking.register_as={json.dumps(register)}"]
     settings = load_recipe(recipe, overrides or [])
@@ -35,11 +41,15 @@ def train(
 
     from steno.storage import shown
     from steno.training.display import ConsoleDisplay
+    from steno.training.remote import has_checkpoint
     from steno.training.remote import train as run
     from steno.training.trainer import Interrupted
 
     command = ["steno", "train", str(recipe), *(overrides or []), "--to", shown(run_dir), "--resume"]
     command += ([] if track else ["--no-track"]) + ([] if uri is None else ["--uri", uri])
+    if resume_or_start:
+        resume = has_checkpoint(run_dir)
+        overwrite = not resume
     try:
         result = run(
             settings,

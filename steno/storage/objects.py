@@ -64,6 +64,8 @@ def below(place: Place) -> dict[str, Object]:
         found = _asked(place, "listed", lambda store: store.find(place.path, detail=True))
     except MissingObjectError:
         return {}
+    if not isinstance(found, dict):  # adlfs' answer where the name is an object's own
+        return {}
     start = f"{place.path}/"
     rows = {name[len(start) :]: row for name, row in found.items() if name.startswith(start)}
     names = {name for name, row in rows.items() if row.get("type") == "file" and _is_name(name)}

@@ -46,6 +46,15 @@ def train(
     return replace(result, run_dir=run_dir, model=run_dir / result.model.relative_to(mirror.folder))
 
 
+def has_checkpoint(run_dir: Path) -> bool:
+    """Whether there is a run in the folder that can be resumed.
+
+    Raises:
+        StorageError: the store does not answer.
+    """
+    return LAST in Mirror(run_dir).names() if storage.is_remote(run_dir) else (run_dir / LAST).is_file()
+
+
 def _check_free(mirror: Mirror, resume: bool, overwrite: bool) -> None:
     """Refuse a folder that holds a run, unless it is to be replaced, or something else, which never is."""
     names = mirror.names()
