@@ -38,12 +38,13 @@ _COMMAND = (
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the command: when each part was written, and the whole time, in seconds; the texts by id."""
+    """One run of the command: when each part was written, and the whole time, in seconds; texts by id; bytes."""
 
     actors: int
     parts: list[float]
     seconds: float
     texts: dict[str, str]
+    size: int
 
     def rate(self, total: float) -> float:
         """Parts a second between the first and the last, times the audio of a part: seconds of audio a second."""
@@ -93,7 +94,7 @@ def timed(manifest: Path, model: Path, scratch: Path, actors: int, part_seconds:
     if process.returncode:
         raise StenoError(f"steno batch ended with {process.returncode}")
     texts = {row["id"]: row["text"] for row in map(json.loads, out.read_text(encoding="utf-8").splitlines())}
-    return Run(actors, sorted(seen.values()), time.perf_counter() - started, texts)
+    return Run(actors, sorted(seen.values()), time.perf_counter() - started, texts, out.stat().st_size)
 
 
 def transcribed(manifest: Path, model: Path) -> dict[str, str]:
@@ -108,6 +109,19 @@ def transcribed(manifest: Path, model: Path) -> dict[str, str]:
         check=True,
     )
     return {rows[row["file"]]: row["text"] for row in json.loads(done.stdout)}
+
+
+def alone(manifest: Path, model: Path) -> float:
+    """Seconds of audio that one thread transcribes in a second of CPU time, whatever else runs on the machine."""
+    from steno.data.manifest import Manifest
+    from steno.runtime import Recognizer
+    from steno.runtime.files import transcribe_files
+
+    recognizer = Recognizer(model, threads=1)
+    rows = list(Manifest(manifest))
+    started = time.process_time()
+    seconds = sum(result.seconds for result in transcribe_files(recognizer, [row.audio for row in rows]))
+    return seconds / (time.process_time() - started)
 
 
 def disturbed(manifest: Path, model: Path, scratch: Path, parts: int, part_seconds: float) -> list[str]:
@@ -192,6 +206,10 @@ def main(
         typer.echo(
             f"{len(manifest)} utterances, {manifest.hours:.2f} h; two actors are {rates[2] / rates[1]:.2f} times as "
             f"fast as one ({whole[1] / whole[2]:.2f} with Ray's start); the claim is {CLAIM}"
+        )
+        typer.echo(
+            f"one thread: {alone(path, model):.1f} seconds of audio a second of CPU time, with reading and decoding "
+            f"of the files; the table has {runs[0].size / manifest.hours / 1e6:.2f} MB an hour as JSON Lines"
         )
         expected = transcribed(path, model)
         differing = {key for run in runs for key in expected if run.texts.get(key) != expected[key]}
