@@ -51,7 +51,8 @@ def test_json_has_errors_in_their_place(steno: Callable, model: Path, expected: 
     assert [row["file"] for row in rows] == files
     texts = [expected[first], None, expected[first], None, expected[second], expected[first]]
     assert [row.get("text") for row in rows] == texts
-    assert [set(row) for row in rows] == [{"file", "error" if text is None else "text"} for text in texts]
+    heard, failed = {"file", "text", "words"}, {"file", "error"}
+    assert [set(row) for row in rows] == [failed if text is None else heard for text in texts]
     assert "no such file" in rows[3]["error"]
     assert "2 of 6 files" in ran.err
     assert "Traceback" not in ran.err
@@ -61,7 +62,10 @@ def test_json_without_failures(steno: Callable, model: Path, expected: dict[str,
     name = next(iter(expected))
     ran = steno("transcribe", name, "--model", model, "--format", "json")
     assert ran.code == 0
-    assert json.loads(ran.out) == [{"file": name, "text": expected[name]}]
+    (row,) = json.loads(ran.out)
+    assert (row["file"], row["text"]) == (name, expected[name])
+    assert " ".join(word["word"] for word in row["words"]) == expected[name]
+    assert all(0 <= word["start"] < word["end"] and 0 < word["confidence"] <= 1 for word in row["words"])
 
 
 def test_text_with_failures_goes_on(steno: Callable, model: Path, expected: dict[str, str], tmp_path: Path) -> None:
@@ -87,3 +91,40 @@ def test_mistakes(steno: Callable, model: Path, tones: Path, tmp_path: Path) -> 
         assert ran.code == 2, arguments
         assert said in ran.err
         assert "Traceback" not in ran.err
+
+
+def test_subtitles_and_ctm(steno: Callable, model: Path, expected: dict[str, str], tmp_path: Path) -> None:
+    first, second, *_ = expected
+    assert steno("transcribe", first, "--model", model, "--format", "srt").out.startswith("1\n00:00:00,")
+    assert steno("transcribe", first, "--model", model, "--format", "ctm").out.startswith(f"{Path(first).stem} 1 0.")
+    ran = steno("transcribe", first, second, "--model", model, "--format", "vtt", "--out", tmp_path / "subtitles")
+    assert ran.code == 0
+    written = sorted((tmp_path / "subtitles").iterdir())
+    assert [path.name for path in written] == sorted(f"{Path(name).stem}.vtt" for name in (first, second))
+    assert all(path.read_text().startswith("WEBVTT\n") for path in written)
+
+
+def test_options_that_cannot_be_honoured_are_refused(steno: Callable, model: Path, expected: dict[str, str]) -> None:
+    first, second, *_ = expected
+    for arguments, says in (
+        ((first, "--decoder", "greedy", "--hotwords", "ab"), "greedy decoding cannot use --hotwords"),
+        ((first, "--nbest", 3), "--format text has no room"),
+        ((first, second, "--format", "srt"), "Name a folder with --out"),
+        ((first, "--hotwords", "xyz"), "outside the alphabet"),
+        ((first, "--lm", "gone.bin"), "gone.bin"),
+        ((first, "--lm-weight", 0.5), "no language model"),
+    ):
+        ran = steno("transcribe", *arguments, "--model", model)
+        assert ran.code == 2, arguments
+        assert says in ran.err
+        assert "Traceback" not in ran.err
+
+
+def test_other_readings_and_hotwords(steno: Callable, model: Path, expected: dict[str, str]) -> None:
+    name = next(iter(expected))
+    ran = steno("transcribe", name, "--model", model, "--format", "json", "--nbest", 3, "--hotwords", "ab:0.1")
+    (row,) = json.loads(ran.out)
+    assert row["alternatives"][0]["text"] == row["text"]
+    scores = [other["score"] for other in row["alternatives"]]
+    assert scores == sorted(scores, reverse=True)
+    assert len({other["text"] for other in row["alternatives"]}) == len(scores)
