@@ -114,6 +114,8 @@ def serve(scratch: Path, line: list[str], model: Path, recording: Path | None) -
                     sys.exit("the server did not start")
                 time.sleep(0.1)
             print(f"ready after {time.monotonic() - started:.1f} s")
+            if not _answers(f"{address}/"):
+                sys.exit("the page is not in the installation")
             if recording is not None:
                 print(f"heard: {_transcribed(address, recording)}")
         finally:

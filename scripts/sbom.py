@@ -25,6 +25,8 @@ def write(lock: Path, target: Path) -> None:
     """Write one bill; what it holds is taken from the lock alone, nothing is installed or asked for."""
     line = [
         sys.executable,
+        "-W",
+        "ignore::UserWarning",  # a lock says what there is, not what needs what; the tool warns of that
         "-m",
         "cyclonedx_py",
         "requirements",

@@ -227,8 +227,8 @@ def explained(uri: str, doing: str) -> Iterator[None]:
         yield
     except StenoError:
         raise
-    except (
-        *(MlflowException, requests.RequestException, SQLAlchemyError, CommandError, OSError),
-        *library_errors(),
-    ) as error:
+    except Exception as error:
+        known = (MlflowException, requests.RequestException, SQLAlchemyError, CommandError, OSError)
+        if not isinstance(error, (*known, *library_errors())):
+            raise
         raise store.explain(error, uri, doing) from error
