@@ -99,7 +99,8 @@ def test_a_bad_file_keeps_its_place_and_the_others_go_on(model: Path, tones: Pat
     for group_seconds in (0.0, 2.0, 240.0):
         results = list(transcribe_files(recognizer, sources, group_seconds))
         assert [result.source for result in results] == sources
-        assert [result.transcript for result in results] == [None, *expected[:2], None, expected[2]]
+        found = [heard(result.transcript) for result in results]
+        assert found == [None, *map(heard, expected[:2]), None, heard(expected[2])]
         assert [result.error is None for result in results] == [False, True, True, False, True]
     assert list(transcribe_files(recognizer, [])) == []
 
