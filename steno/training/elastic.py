@@ -8,7 +8,10 @@ import contextlib
 import json
 import os
 import socket
+from datetime import timedelta
 from pathlib import Path
+
+import torch
 
 NOTE = "torchrun.json"
 
@@ -40,6 +43,24 @@ def disclaim(run_dir: Path) -> None:
     """Forget who trained in the folder."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         (run_dir / NOTE).unlink()
+
+
+def rejoin(backend: str) -> None:
+    """Let the processes of a later attempt meet, where torchrun was given no rendezvous of its own (``--rdzv-id``).
+
+    Its static rendezvous keeps one store for all attempts, in which the addresses of the dead processes remain
+    (torch 2.13, ``torch/distributed/rendezvous.py``). Each attempt therefore gets names of its own.
+    """
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if attempt == "0" or os.environ.get("TORCHELASTIC_RUN_ID") != "none":
+        return
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if backend == "nccl":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = torch.distributed.TCPStore(address, port, world, is_master=False, timeout=timedelta(minutes=10))
+    named = torch.distributed.PrefixStore(f"attempt-{attempt}", store)
+    torch.distributed.init_process_group(backend, store=named, rank=rank, world_size=world)
 
 
 def _me() -> dict[str, str] | None:

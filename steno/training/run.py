@@ -209,6 +209,8 @@ def _fabric(recipe: Recipe) -> Fabric:
         else "auto",
         plugins=_Bf16("bf16-mixed", accelerator) if bf16[recipe.training.precision] else None,
     )
+    if world > 1:
+        elastic.rejoin("nccl" if accelerator == "cuda" else "gloo")
     fabric.launch()
     return fabric
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,32 @@ from steno.data.manifest import Manifest, Utterance, write_manifest
 DRIVER = Path(__file__).with_name("driver.py")
 
 
-def torchrun(recipe: Path, run_dir: Path, losses: Path, *more: str, send: str = "0@0") -> subprocess.CompletedProcess:
+def torchrun(
+    recipe: Path,
+    run_dir: Path,
+    losses: Path,
+    *more: str,
+    send: str = "0@0",
+    rank: int = 0,
+    options: Sequence[str] = (),
+) -> subprocess.CompletedProcess:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
-    command += [str(DRIVER), "train", str(recipe), "--to", str(run_dir), "--no-track", *more]
-    environment = {**os.environ, "STENO_TEST_LOSSES": str(losses), "STENO_TEST_SIGNAL": send}
+    command += [*options, str(DRIVER), "train", str(recipe), "--to", str(run_dir), "--no-track", *more]
+    environment = {
+        **os.environ,
+        "STENO_TEST_LOSSES": str(losses),
+        "STENO_TEST_SIGNAL": send,
+        "STENO_TEST_RANK": str(rank),
+    }
     # A session of its own, so that a hang leaves no process behind.
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise

@@ -14,7 +14,7 @@ from steno.storage.members import open_file
 Encoding = Literal["as-is", "flac", "opus"]
 
 _SUBTYPES = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS")}
-_OPUS_COMPRESSION = 0.5  # about 16 kbit/s for speech at 16 kHz
+_OPUS_COMPRESSION = 0.9  # about 32 kbit/s
 
 
 @dataclass(frozen=True, slots=True)
