@@ -121,7 +121,11 @@ class FrontEnd(nn.Module):
 def _standardised(x_btf: Tensor, inside_bt1: Tensor, frames_b: Tensor) -> Tensor:
     """Each feature with zero mean and unit variance over each utterance's own frames."""
     count_b11 = frames_b[:, None, None]
-    centred_btf = (x_btf - (x_btf * inside_bt1).sum(dim=1, keepdim=True) / count_b11) * inside_bt1
+    centred_btf = x_btf
+    # Twice: the first mean is off by the rounding of a long sum, which in a band that hardly changes, such as one
+    # above an MP3's upper edge, would be most of its variance. ONNX Runtime's sums round more than torch's.
+    for _ in range(2):
+        centred_btf = (centred_btf - (centred_btf * inside_bt1).sum(dim=1, keepdim=True) / count_b11) * inside_bt1
     variance_b1f = centred_btf.square().sum(dim=1, keepdim=True) / count_b11
     return centred_btf / (variance_b1f + _LEAST_VARIANCE).sqrt()
 
