@@ -118,7 +118,7 @@ def test_a_run_is_resumed_on_another_machine(store, steno, speech, recipe, tmp_p
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
     assert "already a run" in steno("train", recipe(epochs=3), "--to", run, "--no-track").err
-    ran = steno("train", recipe(epochs=3), "--to", run, "--no-track", "--resume")
+    ran = steno("train", recipe(epochs=3), "--to", run, "--no-track", "--resume-or-start")
     assert ran.code == 0, ran.err
     assert "resumed at epoch 2" in ran.out + ran.err
     mine, theirs = (
@@ -153,6 +153,18 @@ def test_recordings_that_cannot_be_had_cost_nobody_else(s3, steno, model, tones)
     assert ran.code == 1
     assert ran.out.count("\n") == 1
     assert f"{s3.root}/none.wav: no such object" in ran.err
+
+
+def test_check_and_evaluate_read_there_too(s3, steno, speech, model):
+    s3.put(speech, "LibriSpeech")
+    assert prepare(steno, s3, "dev").code == 0
+    dev = shown(s3.at("dev.jsonl"))
+    ran = steno("data", "check", dev)
+    assert ran.code == 0, ran.err
+    assert "utterances │ 6" in ran.out
+    ran = steno("evaluate", "--model", model, "--data", dev, "--no-log")
+    assert ran.code == 0, ran.err
+    assert "WER" in ran.out
 
 
 def test_a_cut_while_training_costs_an_attempt(s3, steno, speech, tmp_path):

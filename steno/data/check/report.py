@@ -14,6 +14,7 @@ from steno.data.check.problems import Kind, Problem, Severity
 from steno.data.check.scan import Progress, Scan, scan
 from steno.data.check.settings import Settings
 from steno.errors import ManifestError
+from steno.storage import absolute, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain data."""
         return {
-            "manifest": str(self.scan.path),
+            "manifest": shown(self.scan.path),
             "settings": asdict(self.settings),
             "summary": self.summary(),
             "counts": [
@@ -85,7 +86,7 @@ class Report:
             ],
             "histograms": {name: asdict(shown) for name, shown in self.histograms().items()},
             "against": [
-                {"manifest": str(other.path), "utterances": len(other), "unreadable": unreadable(other)}
+                {"manifest": shown(other.path), "utterances": len(other), "unreadable": unreadable(other)}
                 for other in self.others
             ],
             "problems": [
@@ -93,7 +94,7 @@ class Report:
                     "kind": problem.kind.value,
                     "severity": problem.severity.value,
                     "id": problem.id,
-                    "manifest": str(self.scan.path),
+                    "manifest": shown(self.scan.path),
                     "line": problem.line,
                     "message": problem.message,
                     "correctable": problem.correctable,
@@ -123,7 +124,7 @@ def check(
         ManifestError: a manifest cannot be read, has no utterance, or is compared with itself.
     """
     for path in against:
-        if path.resolve() == manifest.resolve():
+        if absolute(path) == absolute(manifest):
             raise ManifestError(f"{path}: would be compared with itself", "Give another one to --against.")
     found = scan(manifest, settings, workers, progress)
     others = [scan(path, settings, workers, progress) for path in against]
