@@ -154,10 +154,10 @@ def _tables(report: "Report") -> list["RenderableType"]:
 
     from steno.data.check.problems import MEANING
     from steno.data.check.report import unreadable
-    from steno.storage import shown
+    from steno.storage.location import shown as spelt
 
     summary = report.summary()
-    totals = Table(title=shown(report.scan.path), title_justify="left", show_header=False)
+    totals = Table(title=spelt(report.scan.path), title_justify="left", show_header=False)
     for name in ("utterances", "speakers", "words"):
         totals.add_row(name, f"{summary[name]:,}")
     totals.add_row("hours", f"{summary['hours']:.2f}")
