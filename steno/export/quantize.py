@@ -7,7 +7,7 @@ In three steps, each a function of its own:
 2. ONNX Runtime's dynamic quantiser takes the matrix products: weights with one scale a column, activations with one
    scale for the whole tensor, found when they come. So no data is needed to calibrate it.
 3. What it does not cover, GRUs and convolutions over time and frequency, is stored in 8 bits, one scale a row, and
-   widened when it is used: as small, but no faster.
+   widened when the graph is loaded: as small on disk, but no faster.
 
 The front-end stays in float: powers of a spectrum span too many orders of magnitude.
 """
@@ -30,6 +30,7 @@ _LEAST = 4096
 _LEAST_OUTPUTS = 48
 """Columns of a product that is worth it; the classifier of characters has fewer, and decides the text."""
 _LEVELS = 127.0
+_ODD = 100.0
 _FRONT_END = "frontend"
 _PREPARED = ("onnx.quant.pre_process", "onnxruntime.quant")
 """Tells the quantiser that the graph needs no preparation, or it warns of it."""
@@ -78,7 +79,7 @@ def with_8_bit_products(model: ModelProto) -> ModelProto:
 
 
 def stored_in_8_bits(model: ModelProto) -> ModelProto:
-    """Weights of GRUs and of large convolutions in 8 bits, widened before they are used."""
+    """Weights of GRUs and of large convolutions in 8 bits, widened when the graph is loaded."""
     graph = _Graph(model)
     widened: dict[str, str] = {}
 
@@ -86,27 +87,52 @@ def stored_in_8_bits(model: ModelProto) -> ModelProto:
         places, axis = ((1, 2), 1) if node.op_type in ("GRU", "LSTM") else ((1,), 0)
         if node.op_type not in ("GRU", "LSTM", "Conv"):
             return [node]
-        nodes = []
+        nodes: list[NodeProto] = []
         for place in (place for place in places if graph.large(node, place)):
             name = node.input[place]
             if name not in widened:
                 widened[name] = f"{name}.float"
-                weights, scales = by_rows(graph.weight(name), axis)
-                inputs = [graph.keep(f"{name}.int8", weights), graph.keep(f"{name}.scales", scales)]
-                inputs.append(graph.keep(f"{name}.zeros", np.zeros(len(scales), np.int8)))
-                nodes.append(helper.make_node("DequantizeLinear", inputs, [widened[name]], axis=axis))
+                nodes += _widen(graph, name, axis)
             node.input[place] = widened[name]
         return [*nodes, node]
 
     return graph.rewritten(rewrite)
 
 
+def _widen(graph: "_Graph", name: str, axis: int) -> list[NodeProto]:
+    """Nodes that make weights of 8 bits, scales, and columns that stay in float; ONNX Runtime runs them once, when it
+    loads the graph, which it would not do with ``DequantizeLinear``."""
+    weights = graph.weight(name)
+    kept = weights.shape[-1] - _odd_columns(weights)
+    found, scales = by_rows(weights[..., :kept], axis)
+    small, scaled = graph.keep(f"{name}.int8", found), graph.keep(f"{name}.scales", scales)
+    last = f"{name}.float" if kept == weights.shape[-1] else f"{name}.most"
+    nodes = [
+        helper.make_node("Cast", [small], [f"{name}.cast"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}.cast", scaled], [last]),
+    ]
+    if kept < weights.shape[-1]:
+        rest = graph.keep(f"{name}.rest", weights[..., kept:])
+        nodes.append(helper.make_node("Concat", [last, rest], [f"{name}.float"], axis=-1))
+    return nodes
+
+
+def _odd_columns(weights: Array) -> int:
+    """Columns at the end that are so much larger than the others that no scale would do for both.
+
+    A streaming model's step has one: the switch that makes a GRU hold its state.
+    """
+    largest = np.abs(weights).max(axis=tuple(range(weights.ndim - 1)))
+    odd = largest > _ODD * np.median(largest)
+    return int(np.argmin(odd[::-1]))
+
+
 def by_rows(weights: Array, axis: int) -> tuple[Array, Array]:
-    """Weights in int8, and the scale of each index of the axis: their product is the weights, rounded."""
+    """Weights in int8, and a scale for each index of the axis, of the weights' rank: their product is the weights."""
     others = tuple(i for i in range(weights.ndim) if i != axis)
     largest = np.abs(weights).max(axis=others, keepdims=True)
     scales = np.where(largest == 0, 1.0, largest / _LEVELS).astype(np.float32)
-    return np.rint(weights / scales).astype(np.int8), scales.reshape(-1)
+    return np.rint(weights / scales).astype(np.int8), scales
 
 
 class _Graph:
