@@ -31,4 +31,5 @@ for extras in base "train demo" "serve lm"; do
   name=${extras%% *}
   "$uv" pip compile "${options[@]}" "${flags[@]}" -c requirements/dev.lock pyproject.toml -o "requirements/$name.lock"
 done
+deploy/lock.sh
 wc -l requirements/*.lock

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path as File
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from steno.decoding.config import DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
@@ -74,10 +74,14 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
     if options.lm_weight is not None and lm is None:
         raise DecodingError("--lm-weight has no language model to weigh", "Name one with --lm.")
     given = {"lm_weight": options.lm_weight, "word_score": options.word_score, "beam": options.beam}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if options.lm == "none" and stored.lm is not None and options.word_score is None:
         changes["word_score"] = 0.0  # it was tuned together with the language model
-    settled = stored.model_dump() | changes | {"method": method, "lm": lm if method == "beam" else None}
+    calibration = stored.calibration
+    if lm != stored.lm:  # confidences were calibrated with the language model that was tuned
+        calibration = {name: value for name, value in calibration.items() if name != "beam"}
+    changes |= {"method": method, "lm": lm if method == "beam" else None, "calibration": calibration}
+    settled = stored.model_dump() | changes
     try:
         return DecodingConfig.model_validate(settled)
     except ValueError as error:

@@ -9,7 +9,7 @@ import pytest
 
 from steno.decoding.beam import BeamDecoder
 from steno.decoding.build import DecodingOptions, settle
-from steno.decoding.config import DecodingConfig
+from steno.decoding.config import CalibrationConfig, DecodingConfig
 from steno.decoding.greedy import collapse
 from steno.decoding.hotwords import Hotword
 from steno.decoding.incremental_beam import IncrementalBeam
@@ -113,6 +113,14 @@ def test_options_that_greedy_cannot_honour_are_refused() -> None:
         settle(greedy, DecodingOptions(lm_weight=0.5))
     assert settle(greedy, DecodingOptions(hotwords=("a",))).method == "beam"
     assert settle(greedy, DecodingOptions()).method == "greedy"
+
+
+def test_a_calibration_holds_for_the_language_model_it_was_made_with() -> None:
+    calibration = {"greedy": CalibrationConfig(slope=2.0), "beam": CalibrationConfig(slope=3.0)}
+    stored = DecodingConfig(method="beam", lm="lm.bin", calibration=calibration)
+    assert set(settle(stored, DecodingOptions(beam=10)).calibration) == {"greedy", "beam"}
+    assert set(settle(stored, DecodingOptions(lm="none")).calibration) == {"greedy"}
+    assert set(settle(stored, DecodingOptions(lm="other.bin")).calibration) == {"greedy"}
 
 
 def test_what_a_folder_stores_holds_until_it_is_said_otherwise() -> None:
