@@ -17,7 +17,10 @@ Format = Literal["text", "json", "srt", "vtt", "ctm"]
 
 
 def transcribe(
-    files: Annotated[list[str], typer.Argument(help="Recordings, folders or globs; - reads one from standard input.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Recordings, folders, globs or folders of shards; - reads one from standard input."),
+    ],
     model: Annotated[
         str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
     ],
@@ -37,6 +40,7 @@ def transcribe(
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Write what is said in recordings. A file that fails does not stop the others; the exit code is then 1."""
+    from steno.data.shards.index import in_shards
     from steno.errors import DecodingError
     from steno.runtime import Recognizer
     from steno.runtime.files import expand, transcribe_files
@@ -44,7 +48,7 @@ def transcribe(
 
     if nbest > 1 and format != "json":
         raise DecodingError(f"--format {format} has no room for --nbest {nbest}", "Use --format json.")
-    names = expand(files)
+    names = [name for file in files for name in in_shards(file) or expand([file])]
     if out is None and format in ("srt", "vtt") and len(names) > 1:
         raise DecodingError(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."

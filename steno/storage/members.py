@@ -91,6 +91,13 @@ def _file(archive: str) -> io.FileIO:
     return files[archive]
 
 
+def forget() -> None:
+    """Close the tar files that this thread has open: they may have been written anew."""
+    files: OrderedDict[str, io.FileIO] = getattr(_opened, "files", None) or OrderedDict()
+    while files:
+        files.popitem()[1].close()
+
+
 def fetched(archive: str | os.PathLike[str]) -> Path:
     """The tar file on this machine; of several processes that want it from its store, one fetches it.
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
+from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 NOTE = "torchrun.json"
 
@@ -58,8 +59,8 @@ def rejoin(backend: str) -> None:
     if backend == "nccl":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = torch.distributed.TCPStore(address, port, world, is_master=False, timeout=timedelta(minutes=10))
-    named = torch.distributed.PrefixStore(f"attempt-{attempt}", store)
+    store = TCPStore(address, port, world, is_master=False, timeout=timedelta(minutes=10))
+    named = PrefixStore(f"attempt-{attempt}", store)
     torch.distributed.init_process_group(backend, store=named, rank=rank, world_size=world)
 
 

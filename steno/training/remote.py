@@ -9,6 +9,7 @@ from typing import Any
 from steno import storage
 from steno.errors import StenoError
 from steno.storage.mirror import Mirror, Pushing
+from steno.training import elastic
 from steno.training.display import Display
 from steno.training.recipe import Recipe
 from steno.training.run import RECIPE, RunResult, is_recipe_of_run
@@ -31,11 +32,16 @@ def train(
     if not storage.is_remote(run_dir):
         return train_here(recipe, run_dir, display=display, resume=resume, overwrite=overwrite, **rest)
     mirror = Mirror(run_dir)
-    _check_free(mirror, resume, overwrite)
     main, first_of_machine = (os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK"))
+    own = main and elastic.is_own(mirror.folder)  # torchrun tries again: what is here is newer than what is there
+    if own:
+        resume = (mirror.folder / LAST).is_file()
+        overwrite = not resume
+    elif main:
+        _check_free(mirror, resume, overwrite)
     if main and overwrite:
         mirror.clear()
-    elif first_of_machine:
+    elif first_of_machine and not own:
         mirror.pull()
     try:
         with Pushing(mirror, LAST, display.message) if main else nullcontext():

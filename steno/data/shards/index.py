@@ -19,12 +19,15 @@ import orjson
 from safetensors.numpy import save_file
 
 from steno.data.row import checked_row
-from steno.data.shards.layout import INDEX, member_key
+from steno.data.shards.layout import INDEX, index_folder, member_key
 from steno.errors import ManifestError, StorageError
-from steno.storage import is_remote, local, shown
-from steno.storage.members import member_path, read_member
+from steno.storage import is_remote, local, objects, shown
+from steno.storage.location import parse
+from steno.storage.members import forget, member_path, read_member
 
-FORMAT, VERSION = "steno-shards", "1"
+FORMAT = "steno-shards-1"
+"""The only key of the header's metadata: safetensors writes several in any order, and equal data has equal bytes."""
+
 _TYPES = {"F32": np.float32, "I64": np.int64, "U32": np.uint32, "U8": np.uint8}
 _COLUMNS = {
     "duration": np.float32,
@@ -61,6 +64,7 @@ class ShardIndex:
 
     def __init__(self, folder: Path) -> None:
         self.home = folder
+        forget()
         self._file = local(folder / INDEX, fresh=True)
         self._columns, about = _mapped(self._file, folder)
         self._suffixes: list[str] = about["suffixes"]
@@ -126,14 +130,34 @@ class ShardIndex:
                 )
 
 
+def in_shards(name: str) -> list[str]:
+    """Every recording of a folder of shards, by its place; none if the name is of something else.
+
+    Raises:
+        ManifestError: the index or a shard is not usable.
+        StorageError: the store does not answer.
+    """
+    folder = index_folder(Path(name))
+    if folder is None or (is_remote(folder) and not _is_there(folder / INDEX)):
+        return []
+    return [str(folder / row["audio_filepath"]) for row in ShardIndex(folder).rows()]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        objects.describe(parse(path))
+    except objects.MissingObjectError:
+        return False
+    return True
+
+
 def write_index(
     path: Path, columns: dict[str, Any], ids: bytes, shards: Sequence[Shard], suffixes: Sequence[str]
 ) -> None:
     """Write an index; ``columns`` are sequences of equal length by the names of the columns, ``ids`` all ids joined."""
     arrays = {name: np.asarray(columns[name], dtype=kind) for name, kind in _COLUMNS.items()}
     about = {"shards": [asdict(shard) for shard in shards], "suffixes": list(suffixes)}
-    metadata = {"format": FORMAT, "version": VERSION, "about": json.dumps(about)}
-    save_file({**arrays, "ids": np.frombuffer(ids, dtype=np.uint8)}, path, metadata)
+    save_file({**arrays, "ids": np.frombuffer(ids, dtype=np.uint8)}, path, {FORMAT: json.dumps(about)})
 
 
 def _mapped(path: Path, folder: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
@@ -146,8 +170,8 @@ def _mapped(path: Path, folder: Path) -> tuple[dict[str, npt.NDArray[Any]], dict
                 raise ValueError("its header is longer than the file")
             header = json.loads(file.read(length))
         metadata = header.pop("__metadata__", {})
-        if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
-            raise ValueError(f"its format is {metadata.get('format')} {metadata.get('version')}")
+        if FORMAT not in metadata:
+            raise ValueError(f"it is not of the format {FORMAT}")
         data = np.memmap(path, dtype=np.uint8, mode="r", offset=8 + length)
         columns = {}
         for name, row in header.items():
@@ -155,7 +179,7 @@ def _mapped(path: Path, folder: Path) -> tuple[dict[str, npt.NDArray[Any]], dict
             columns[name] = np.asarray(data[start:end].view(_TYPES[row["dtype"]]))
         if missing := (_COLUMNS.keys() | {"ids"}) - columns.keys():
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        return columns, json.loads(metadata["about"])
+        return columns, json.loads(metadata[FORMAT])
     except OSError as error:
         raise ManifestError(f"{where}: {error.strerror or error}", _AGAIN) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

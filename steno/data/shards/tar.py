@@ -9,7 +9,8 @@ from typing import Self
 
 from steno.storage.members import BLOCK
 
-_END = 2 * BLOCK
+END = 2 * BLOCK
+"""Bytes of zeros that end a tar file."""
 
 
 class TarWriter:
@@ -45,7 +46,7 @@ class TarWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         if kind is None:
-            self._write(bytes(_END))
+            self._write(bytes(END))
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()

@@ -19,7 +19,7 @@ from steno.data.manifest import Manifest, Utterance
 from steno.data.shards.encode import Encoding, Packed, crashed, pack
 from steno.data.shards.index import Shard, write_index
 from steno.data.shards.layout import INDEX, LEFT_OUT, is_ours, member_key, shard_name
-from steno.data.shards.tar import TarWriter, padded
+from steno.data.shards.tar import END, TarWriter, padded
 from steno.errors import ManifestError
 from steno.storage import objects, shown
 from steno.storage.location import parse
@@ -168,7 +168,7 @@ def _json(utterance: Utterance) -> bytes:
 
 
 def _room(packed: Packed) -> int:
-    return padded(len(packed.data)) + padded(len(_json(packed.utterance))) + padded(0)
+    return padded(len(packed.data)) + padded(len(_json(packed.utterance))) + END
 
 
 def _deliver(path: Path, folder: Path) -> None:
