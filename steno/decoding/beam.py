@@ -50,7 +50,8 @@ class BeamDecoder:
         hotwords: Sequence[Hotword] = (),
         nbest: int = 1,
     ) -> None:
-        self._nbest = nbest
+        # Many readings differ in their paths alone.
+        self._most = 1 if nbest == 1 else 8 * nbest
         tokens = tokenizer.tokens
         self._space = tokens.index(" ") if " " in tokens else BLANK
         model = open_lm(lm) if lm is not None else None
@@ -78,7 +79,7 @@ class BeamDecoder:
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
         emission_tv = self._closed(emission_tv)
         results = self._decoder.decode(emission_tv.ctypes.data, *emission_tv.shape)
-        return [Hypothesis(_path(result, frames), result.score) for result in results[: max(1, 8 * self._nbest)]]
+        return [Hypothesis(_path(result, frames), result.score) for result in results[: self._most]]
 
     # ---- a stream --------------------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ class BeamDecoder:
             self._decoder.decode_step(last_tv.ctypes.data, *last_tv.shape)
         self._decoder.decode_end()
         results = self._decoder.get_all_final_hypothesis()
-        return [Hypothesis(_path(result, self._frames), result.score) for result in results[: max(1, 8 * self._nbest)]]
+        return [Hypothesis(_path(result, self._frames), result.score) for result in results[: self._most]]
 
     def _closed(self, emission_tv: Emission) -> Emission:
         """The emission with a last frame of space, where words are spelled with the space that ends them."""
