@@ -85,13 +85,16 @@ def offline(model: ModelProto) -> ModelProto:
         make("Unsqueeze", ["sherpa.batch", "sherpa.axis"], ["sherpa.rows"]),
         make("Expand", ["sherpa.samples", "sherpa.rows"], ["lengths"]),
         make("Cast", ["x"], ["sherpa.double"], to=onnx.TensorProto.DOUBLE),
-        make("Mul", ["sherpa.double", "sherpa.double"], ["sherpa.squares"]),
+        # What the mean was off, in float.
+        make("ReduceMean", ["sherpa.double"], ["sherpa.mean"], axes=[1], keepdims=1),
+        make("Sub", ["sherpa.double", "sherpa.mean"], ["sherpa.centred"]),
+        make("Mul", ["sherpa.centred", "sherpa.centred"], ["sherpa.squares"]),
         make("ReduceMean", ["sherpa.squares"], ["sherpa.left"], axes=[1], keepdims=1),
         make("Sub", ["sherpa.one", "sherpa.left"], ["sherpa.lost"]),
         make("Max", ["sherpa.lost", "sherpa.least"], ["sherpa.rest"]),
         make("Div", ["sherpa.added", "sherpa.rest"], ["sherpa.variance"]),
         make("Sqrt", ["sherpa.variance"], ["sherpa.level"]),
-        make("Mul", ["sherpa.double", "sherpa.level"], ["sherpa.restored"]),
+        make("Mul", ["sherpa.centred", "sherpa.level"], ["sherpa.restored"]),
         make("Cast", ["sherpa.restored"], [given], to=onnx.TensorProto.FLOAT),
     ]
     rest = list(graph.node)
