@@ -13,7 +13,7 @@ import steno
 PACKAGE = Path(steno.__file__).parent
 
 BASE = frozenset({"errors", "config", "text", "audio", "storage"})
-SETTINGS = frozenset({"features.config", "models.config", "data.config"})
+SETTINGS = frozenset({"features.config", "models.config", "data.config", "decoding.config"})
 """Typed settings, which need nothing but the base; whoever reads a model folder or a recipe needs them."""
 
 MAY_IMPORT = {
