@@ -110,8 +110,9 @@ def _tables(analysis: Analysis) -> Iterator[str]:
     for found in analysis.tables:
         yield f"<h3>{escape(found.title)}</h3>"
         cut = f"; the first {_ROWS} of {len(found.rows)}" if len(found.rows) > _ROWS else ""
+        note = found.note[:1].upper() + found.note[1:]
         yield (
-            f'<p class="muted small">{escape(found.note[:1].upper() + found.note[1:])}{cut}. The dashed line is the WER of all. '
+            f'<p class="muted small">{escape(note)}{cut}. The dashed line is the WER of all. '
             f"Lines are 95 % intervals over utterances, from {LEAST} utterances on.</p>"
         )
         yield interval_plot(f"WER {found.title.lower()}", _marks(found), overall)
