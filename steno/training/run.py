@@ -210,7 +210,7 @@ def _fabric(recipe: Recipe) -> Fabric:
         plugins=_Bf16("bf16-mixed", accelerator) if bf16[recipe.training.precision] else None,
     )
     if world > 1:
-        elastic.rejoin("nccl" if accelerator == "cuda" else "gloo")
+        elastic.join("nccl" if accelerator == "cuda" else "gloo")
     fabric.launch()
     return fabric
 

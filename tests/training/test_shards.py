@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import tiny
 from test_distributed import read, torchrun
+from torch.distributed import HashStore
 
 from steno.data.manifest import Manifest, Utterance, write_manifest
 from steno.data.shards.write import shard
@@ -179,3 +181,25 @@ def test_an_own_run_goes_on_whatever_was_asked_first(launched: Any, train_tiny: 
     assert (tmp_path / "run" / RECIPE).is_file()
     _, anew = train_tiny("run", training={"epochs": 1})
     assert anew.losses
+
+
+def test_processes_meet_whatever_dead_ones_have_left() -> None:
+    store = HashStore()
+    for dead in range(3):  # an attempt that came as far as to ask
+        store.set("steno/word/1", f"dead{dead}")
+    found = []
+    for _ in range(2):
+        names: dict[int, str] = {}
+
+        def join(rank: int, names: dict[int, str] = names) -> None:
+            names[rank] = elastic.meet(store, rank, 3)
+
+        threads = [threading.Thread(target=join, args=(rank,)) for rank in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        assert len(names) == 3
+        assert len(set(names.values())) == 1
+        found.append(names[0])
+    assert found[0] != found[1]
