@@ -37,7 +37,7 @@ def main(form: Form, folder: Path, threads: int, manifest: Path, count: int, out
         except AudioError as error:
             left_out[utterance.id] = error.message
             continue
-        if number == 0:
+        if not texts:
             hear(samples_n)  # what is done only once is no part of the speed
         before = time.perf_counter(), time.process_time()
         heard = hear(samples_n)

@@ -25,6 +25,8 @@ class Heard:
 class Counter:
     """Stands for the recogniser: its text is the number of samples it was given."""
 
+    sample_rate = audio.SAMPLE_RATE
+
     def __init__(self, folder):
         assert (Path(folder) / "config.yaml").is_file()
 
@@ -79,6 +81,11 @@ def test_every_kind_of_input(model, wav, tmp_path):
     assert texts(model.predict(wav)) == ["1600"]
     assert texts(model.unwrap_python_model().predict(None, samples)) == ["1600"]
     assert texts(model.unwrap_python_model().predict(None, [samples, wav])) == ["1600", "1600"]
+
+
+def test_a_recording_comes_at_the_rate_of_the_model(model, wav, monkeypatch):
+    monkeypatch.setattr(Counter, "sample_rate", 8000)
+    assert texts(model.predict([wav])) == ["800"]
 
 
 def test_a_recording_that_fails_leaves_the_others_alone(model, wav, tmp_path):
