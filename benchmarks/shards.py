@@ -1,8 +1,9 @@
 """A million utterances in shards, beside single files: time to the first batch, memory, utterances a second.
 
-The recordings are few clips of a second, of coloured noise, repeated under other ids: the loader does not know. Each
-side runs in a process of its own and reads, decodes and batches as training does; nothing is trained. There are fewer
-single files than utterances in shards, by default: the disk's cache then has an easier time with them.
+The recordings are few clips of coloured noise, repeated under other ids: the loader does not know. They are of a
+second, as Ogg/Opus, or with ``--clip wav`` of a tenth of one, so that a whole epoch is read in minutes. Each side runs
+in a process of its own and reads, decodes and batches as training does; nothing is trained. There are fewer single
+files than utterances in shards, by default: the disk's cache then has an easier time with them.
 """
 
 import argparse
@@ -26,7 +27,7 @@ CLIPS = 64
 BATCH_SECONDS, BATCH_SIZE = 240.0, 64
 
 
-def make(folder: Path, count: int, files: int) -> None:
+def make(folder: Path, count: int, files: int, clip: str) -> None:
     """Write the clips, the shards of ``count`` utterances and a manifest of ``files`` of them as single files."""
     from steno.data.augment import coloured_noise
     from steno.data.manifest import Manifest, Utterance, write_manifest
@@ -35,11 +36,14 @@ def make(folder: Path, count: int, files: int) -> None:
     generator = np.random.default_rng(1)
     clips = []
     for number in range(CLIPS):
-        seconds = float(generator.uniform(0.8, 1.2))
+        seconds = float(generator.uniform(0.8, 1.2)) * (1.0 if clip == "opus" else 0.1)
         samples = coloured_noise(int(seconds * RATE), 1.0, generator)
-        path = folder / f"clip{number}.opus"
+        path = folder / f"clip{number}.{clip}"
         sound = 0.1 * samples / np.abs(samples).max()
-        soundfile.write(path, sound, RATE, format="OGG", subtype="OPUS", compression_level=0.97)
+        if clip == "opus":
+            soundfile.write(path, sound, RATE, format="OGG", subtype="OPUS", compression_level=0.97)
+        else:
+            soundfile.write(path, sound, RATE)
         clips.append((path, soundfile.info(path).frames / RATE))
     rows = (Utterance(f"u{n}", *clips[n % CLIPS], "a sentence of ordinary length") for n in range(count))
     write_manifest(folder / "all.jsonl", rows)
@@ -51,7 +55,7 @@ def make(folder: Path, count: int, files: int) -> None:
     singles = []
     for n in range(files):
         path, seconds = clips[n % CLIPS]
-        single = folder / "files" / f"{n % 1000:03d}" / f"u{n}.opus"
+        single = folder / "files" / f"{n % 1000:03d}" / f"u{n}{path.suffix}"
         single.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, single)
         singles.append(Utterance(f"u{n}", single, seconds, "a sentence of ordinary length"))
@@ -119,6 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--utterances", type=int, default=1_000_000)
     parser.add_argument("--files", type=int, default=100_000, help="of them, as single files")
+    parser.add_argument("--clip", choices=("opus", "wav"), default="opus")
     parser.add_argument("--seconds", type=float, default=60.0, help="of loading, a side and a turn")
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="for the data, about 5 GB a million; a temporary one by default")
@@ -129,7 +134,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="steno-shards-", dir=options.folder) as scratch:
         folder = Path(scratch)
-        make(folder, options.utterances, options.files)
+        make(folder, options.utterances, options.files, options.clip)
         sides = {"single files": folder / "files.jsonl", "shards": folder / "shards"}
         rows: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
         for turn in range(options.turns):

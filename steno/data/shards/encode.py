@@ -1,6 +1,7 @@
 """A recording as it goes into a shard: its file's own bytes, or written anew as FLAC or Opus."""
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,8 @@ from steno.storage.members import open_file
 Encoding = Literal["as-is", "flac", "opus"]
 
 _SUBTYPES = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS")}
+_USUAL_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
+_MOST_BYTES = 2**32 - 1  # as the index can say
 _OPUS_COMPRESSION = 0.9  # about 32 kbit/s
 
 
@@ -35,7 +38,10 @@ def pack(utterance: Utterance, encoding: Encoding) -> Packed:
                 data = file.read()
             if not data:
                 return Packed(utterance, problem=f"{audio.describe(utterance.audio)}: the file is empty")
-            return Packed(utterance, utterance.audio.suffix.lower() or ".audio", data)
+            if len(data) > _MOST_BYTES:
+                return Packed(utterance, problem=f"{audio.describe(utterance.audio)}: has more than 4 GB")
+            suffix = utterance.audio.suffix.lower()
+            return Packed(utterance, suffix if _USUAL_SUFFIX.fullmatch(suffix) else ".audio", data)
         return Packed(utterance, f".{encoding}", _encoded(audio.load(utterance.audio), encoding))
     except (AudioError, StorageError) as error:
         return Packed(utterance, problem=error.message)

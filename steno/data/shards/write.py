@@ -20,7 +20,7 @@ from steno.data.shards.encode import Encoding, Packed, crashed, pack
 from steno.data.shards.index import Shard, write_index
 from steno.data.shards.layout import INDEX, LEFT_OUT, is_ours, member_key, shard_name
 from steno.data.shards.tar import END, TarWriter, padded
-from steno.errors import ManifestError
+from steno.errors import ManifestError, StorageError
 from steno.storage import objects, shown
 from steno.storage.location import parse
 
@@ -67,7 +67,7 @@ def shard(
 
     Raises:
         ManifestError: the folder holds something, or no recording could be read.
-        StorageError: the store does not answer.
+        StorageError: the store does not answer, or the disk is full.
     """
     _make_room(folder, overwrite)
     done = Sharded(folder)
@@ -78,11 +78,17 @@ def shard(
         scratch = folder
         if storage.is_remote(folder):
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="steno-")))
-        _write_all(_usable(packed, done, progress), done, scratch, size)
-        if done.left_out:
-            (scratch / LEFT_OUT).write_text("".join(f"{line}\n" for line in done.problems), encoding="utf-8")
-            _deliver(scratch / LEFT_OUT, folder)
-        _deliver(scratch / INDEX, folder)
+        try:
+            _write_all(_usable(packed, done, progress), done, scratch, size)
+            if done.left_out:
+                (scratch / LEFT_OUT).write_text("".join(f"{line}\n" for line in done.problems), encoding="utf-8")
+                _deliver(scratch / LEFT_OUT, folder)
+            _deliver(scratch / INDEX, folder)
+        except OSError as error:
+            raise StorageError(
+                f"{scratch}: cannot be written ({error.strerror or error})",
+                "Make room, and write the shards again with --overwrite.",
+            ) from error
     return done
 
 

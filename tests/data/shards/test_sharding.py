@@ -1,5 +1,7 @@
 """Shards: every utterance once, readable by WebDataset, the same to whoever reads a manifest, and clear when broken."""
 
+import errno
+import os
 import pickle
 import tarfile
 from collections.abc import Callable
@@ -15,8 +17,9 @@ from steno.data.manifest import Manifest, Utterance, read_rows, write_manifest
 from steno.data.shards.index import ShardIndex
 from steno.data.shards.layout import INDEX, LEFT_OUT
 from steno.data.shards.size import parse_size
+from steno.data.shards.tar import TarWriter
 from steno.data.shards.write import shard
-from steno.errors import AudioError, ManifestError, StenoError
+from steno.errors import AudioError, ManifestError, StenoError, StorageError
 from steno.storage.members import is_member
 
 SIZE = 180_000
@@ -195,6 +198,16 @@ def test_an_interrupted_sharding_leaves_no_index(tones: Path, tmp_path: Path) ->
     assert not list((tmp_path / "shards").glob("*.part"))
     with pytest.raises(ManifestError):
         Manifest(tmp_path / "shards")
+
+
+def test_a_full_disk_is_told(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: TarWriter, name: str, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(TarWriter, "add", full)
+    with pytest.raises(StorageError, match="cannot be written \\(No space left on device\\)"):
+        shard(Manifest(tones / "dev.jsonl"), tmp_path / "shards")
+    assert not list((tmp_path / "shards").iterdir())
 
 
 def test_a_missing_or_shortened_shard_is_named(sharded: Path) -> None:
