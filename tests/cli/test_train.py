@@ -81,7 +81,7 @@ def test_many_bad_utterances_end_with_code_2(steno: Callable, tones: Path, recip
 def test_a_name_in_the_registry_is_taken_as_it_is(
     steno: Callable, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from steno.training import run
+    from steno.training import remote, run
 
     seen: list[Recipe] = []
 
@@ -89,7 +89,7 @@ def test_a_name_in_the_registry_is_taken_as_it_is(
         seen.append(settings)
         return run.RunResult(tmp_path, tmp_path, {}, None, None)
 
-    monkeypatch.setattr(run, "train", stop)
+    monkeypatch.setattr(remote, "train", stop)
     for name in ("null", "007", "my model: v2"):
         assert steno("train", recipe, "--register", name, "--to", tmp_path / "run").code == 0
     assert [settings.tracking.register_as for settings in seen] == ["null", "007", "my model: v2"]
