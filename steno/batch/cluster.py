@@ -147,6 +147,8 @@ def _start(actors: int) -> None:
     for attempt in range(1, _STARTS + 1):
         try:
             ray.init(
+                # Without it Ray would join whatever cluster this machine belongs, or once belonged, to.
+                address="local",
                 num_cpus=actors,
                 include_dashboard=False,
                 object_store_memory=_STORE_BYTES,
