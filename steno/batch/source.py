@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class Item:
     path: str
 
 
-class Source:
+class Source(ABC):
     """Recordings in a fixed order, cut into parts of neighbours.
 
     Args:
@@ -65,16 +66,17 @@ class Source:
         """How many recordings a part has."""
         return self.bounds[part + 1] - self.bounds[part]
 
+    @abstractmethod
     def seconds(self, part: int) -> float:
         """How long a part lasts; 0 where that is not known."""
-        raise NotImplementedError
 
     def items(self, part: int) -> list[Item]:
         """The recordings of a part."""
         return [self._item(index) for index in range(self.bounds[part], self.bounds[part + 1])]
 
+    @abstractmethod
     def _item(self, index: int) -> Item:
-        raise NotImplementedError
+        """One recording."""
 
 
 class ManifestSource(Source):
