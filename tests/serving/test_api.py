@@ -9,7 +9,7 @@ import numpy as np
 import openai
 import pytest
 import soundfile
-from running import KEY, Running
+from running import KEY, Running, wait_for
 
 from steno import audio
 from steno.runtime import Recognizer
@@ -162,7 +162,10 @@ def test_the_log_is_json_and_has_transcripts_only_if_asked(server: Running, stri
     lines = []
     for running in (server, strict):
         number = running.post(wav).headers["x-request-id"]
-        lines.append(next(line for line in running.events() if line.get("id") == number))
+        # The line is written when the answer has gone out.
+        lines += wait_for(
+            lambda log=running, number=number: [line for line in log.events() if line.get("id") == number], 10
+        )[:1]
     assert lines[0].keys() >= {"time", "level", "id", "status", "seconds", "audio_seconds"}
     assert "ab cd" not in server.log.read_text()
     assert lines[1]["text"] == "ab cd"

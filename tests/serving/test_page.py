@@ -30,8 +30,8 @@ def test_spoken_words_appear_and_files_too(server: Running, model: Path, spoken:
         browser.run("document.getElementById('mic').click()")
         browser.until(f"{STATUS} === 'Listening.'")
         browser.until("document.getElementById('level').value > 0.3")
-        # The first captions are partial: later ones replace them.
-        browser.until(f"{CAPTIONS} === {json.dumps(expected)}")
+        # Captions are partial at first, and Chromium plays the file again and again: on a busy machine with gaps.
+        browser.until(f"{CAPTIONS}.includes({json.dumps(expected)})", seconds=60)
         browser.run("document.getElementById('mic').click()")
         browser.until(f"{STATUS} === 'Done.'")
         browser.until("document.getElementById('player').duration > 1")
