@@ -12,6 +12,7 @@ from steno.decoding.beam import BeamDecoder
 from steno.decoding.build import Decoder
 from steno.decoding.config import CalibrationConfig, DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
+from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript
 from steno.evaluation.alignment import align
 from steno.evaluation.emissions import Emissions
@@ -80,7 +81,9 @@ def tune(
         pair = (round(lm_weight, 3), round(word_score, 3))
         if pair not in tried:
             config = start.model_copy(update={"lm_weight": pair[0], "word_score": pair[1]})
-            tried[pair] = Trial(*pair, _scores(recognizer, decoder.reweighted(config), emissions).wer)
+            tried[pair] = Trial(
+                *pair, _scores(_transcripts(recognizer, decoder.reweighted(config), emissions), emissions).wer
+            )
             watch(tried[pair])
         return tried[pair].wer
 
@@ -93,14 +96,15 @@ def tune(
     best = min(tried.values(), key=lambda trial: trial.wer)
     config = start.model_copy(update={"lm_weight": best.lm_weight, "word_score": best.word_score})
     chosen = decoder.reweighted(config)
-    calibrations = {
-        "greedy": calibrate(_judged(recognizer, GreedyDecoder(), emissions)),
-        "beam": calibrate(_judged(recognizer, chosen, emissions)),
+    heard = {
+        "greedy": _transcripts(recognizer, GreedyDecoder(), emissions),
+        "beam": _transcripts(recognizer, chosen, emissions),
     }
+    calibrations = {method: calibrate(_judged(found, emissions)) for method, found in heard.items()}
     return Tuned(
         config.model_copy(update={"calibration": {key: value for key, value in calibrations.items() if value}}),
-        _scores(recognizer, chosen, emissions),
-        _scores(recognizer, GreedyDecoder(), emissions),
+        _scores(heard["beam"], emissions),
+        _scores(heard["greedy"], emissions),
         tuple(tried.values()),
     )
 
@@ -117,20 +121,22 @@ def _bayes(rate: Callable[[float, float], float], trials: int, seed: int) -> Non
     )
 
 
-def _scores(recognizer: Recognizer, decoder: Decoder, emissions: Emissions) -> Scores:
+def _transcripts(recognizer: Recognizer, decoder: Decoder, emissions: Emissions) -> list[Transcript]:
     tokens = recognizer.tokenizer.tokens
-    texts = (transcript(decoder.decode(part_tv), part_tv, tokens, 1.0).text for part_tv in emissions)
-    return score(zip(emissions.ids, emissions.references, texts, strict=True))
+    return [transcript(decoder.decode(part_tv), part_tv, tokens, 1.0) for part_tv in emissions]
 
 
-def _judged(recognizer: Recognizer, decoder: Decoder, emissions: Emissions) -> list[tuple[float, bool]]:
+def _scores(heard: Sequence[Transcript], emissions: Emissions) -> Scores:
+    return score(zip(emissions.ids, emissions.references, (one.text for one in heard), strict=True))
+
+
+def _judged(heard: Sequence[Transcript], emissions: Emissions) -> list[tuple[float, bool]]:
     """Raw confidence of each word that was heard, and whether it is right."""
     judged: list[tuple[float, bool]] = []
-    tokens = recognizer.tokenizer.tokens
-    for part_tv, reference in zip(emissions, emissions.references, strict=True):
-        heard = transcript(decoder.decode(part_tv), part_tv, tokens, 1.0).words
-        pairs = [p for p in align(words(reference), [word.text for word in heard]) if p.hypothesis is not None]
-        judged += [(word.confidence, pair.kind == "correct") for word, pair in zip(heard, pairs, strict=True)]
+    for reference, one in zip(emissions.references, heard, strict=True):
+        pairs = align(words(reference), [word.text for word in one.words])
+        said = [pair for pair in pairs if pair.hypothesis is not None]
+        judged += [(word.confidence, pair.kind == "correct") for word, pair in zip(one.words, said, strict=True)]
     return judged
 
 

@@ -18,7 +18,7 @@ _ANCHORS = ((0, 0, 4), (41, 17, 90), (114, 31, 129), (183, 55, 121), (241, 96, 9
 
 
 def audio_uri(samples: Samples, sample_rate: int) -> str:
-    """Samples (N,) as Ogg/Opus, about 15 kbit/s for speech; ``sample_rate`` is one of Opus's (8, 12, 16, 24, 48 kHz)."""
+    """Samples (N,) as Ogg/Opus, about 15 kbit/s; ``sample_rate`` is one of Opus's (8, 12, 16, 24, 48 kHz)."""
     out = io.BytesIO()
     soundfile.write(out, samples, sample_rate, format="OGG", subtype="OPUS", compression_level=0.97)
     return _uri("audio/ogg", out.getvalue())
