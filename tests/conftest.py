@@ -7,8 +7,9 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import io
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,6 +72,17 @@ def trained(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 def model(trained: tuple[Path, tiny.Recorder]) -> Path:
     """The model folder of :func:`trained`. Not to be changed."""
     return trained[0] / "model"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command may set up logging for its process, to a stream that ends with its test."""
+    loggers = [logging.getLogger(name) for name in (None, "steno", "uvicorn.error")]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, handlers, level, propagate in before:
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture

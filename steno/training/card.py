@@ -42,7 +42,7 @@ writes text in the characters `{config.tokenizer.alphabet}`.
 - Front-end: {config.features.kind}, {config.features.size} features, inside the ONNX graph.
 - Trained on: `{trained["manifest"]}` (digest {trained["digest"]}), {trained["utterances"]} utterances,
   {trained["hours"]:.2f} h; {made["epochs"]} epochs, seed {made["seed"]}, recipe `{made["recipe"]}`.
-- Final weights: {made["weights"]}.
+- Final weights: {made["weights"]}{_origin(made)}.
 
 ## How well it does
 
@@ -59,6 +59,10 @@ Its figures hold for speech like that of the parts above. Other voices, micropho
 will do worse: measure them with `steno evaluate` before you rely on it. It writes something for any sound,
 also for noise and for languages that it was not trained on.
 """
+
+
+def _origin(made: dict[str, Any]) -> str:
+    return f"; training started from `{made['started_from']}`" if "started_from" in made else ""
 
 
 def _rate(measurement: dict[str, Any], name: str) -> str:

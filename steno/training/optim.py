@@ -1,34 +1,64 @@
 """Optimiser and schedule."""
 
 from math import cos, pi
+from typing import Any
 
 import torch
 from torch import nn
 
+from steno.errors import RecipeError
 from steno.training.recipe import OptimizerConfig, ScheduleConfig
 
 
 def build_optimizer(
     model: nn.Module, config: OptimizerConfig, scales: dict[str, float] | None = None
-) -> torch.optim.AdamW:
-    """AdamW over all parameters that are trained; biases and normalisation (one dimension) are not decayed.
+) -> torch.optim.Optimizer:
+    """The optimiser of all parameters that are trained; biases and normalisation (one dimension) are not decayed.
 
     ``scales`` are factors of the learning rate of some parameters, by name.
+
+    Raises:
+        RecipeError: ``muon``, and the model has no matrix that it could take.
     """
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
+            matrix = config.kind == "muon" and parameter.ndim == 2 and "classifier" not in name.split(".")
             scale = (scales or {}).get(name, 1.0)
-            groups.setdefault((-scale, parameter.ndim <= 1), []).append(parameter)
-    return torch.optim.AdamW(
+            groups.setdefault((not matrix, -scale, parameter.ndim <= 1), []).append(parameter)
+    matrices, others = (
         [
             {"params": parameters, "weight_decay": 0.0 if plain else config.weight_decay, "scale": -negative}
-            for (negative, plain), parameters in sorted(groups.items(), key=lambda entry: entry[0])
-        ],
-        lr=config.lr,
-        betas=config.betas,
-        eps=config.eps,
+            for (other, negative, plain), parameters in sorted(groups.items(), key=lambda entry: entry[0])
+            if other is wanted
+        ]
+        for wanted in (False, True)
     )
+    adamw = torch.optim.AdamW(others, lr=config.lr, betas=config.betas, eps=config.eps)
+    if config.kind == "adamw":
+        return adamw
+    if not matrices:
+        raise RecipeError("optimizer.kind muon: the model has no hidden matrices", "Take optimizer.kind=adamw.")
+    return _Together(torch.optim.Muon(matrices, lr=config.lr, adjust_lr_fn="match_rms_adamw"), adamw)
+
+
+class _Together(torch.optim.Optimizer):
+    """Two optimisers with parameters of their own, as one: its groups and its state are theirs."""
+
+    def __init__(self, first: torch.optim.Optimizer, second: torch.optim.Optimizer) -> None:
+        self._parts = [(first, len(first.param_groups)), (second, len(second.param_groups))]
+        super().__init__([*first.param_groups, *second.param_groups], {})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One step of both; there is no closure."""
+        start = 0
+        for optimizer, count in self._parts:
+            # Loading a state puts new lists and a new state in place of those that the two were made with.
+            optimizer.param_groups = self.param_groups[start : start + count]
+            optimizer.state = self.state
+            optimizer.step()
+            start += count
 
 
 def one_cycle(progress: float, config: ScheduleConfig) -> float:

@@ -16,8 +16,13 @@ from steno.text import TokenizerConfig
 
 
 class OptimizerConfig(Strict):
-    """AdamW; ``lr`` is the peak of the schedule."""
+    """AdamW, or Muon for the matrices of hidden layers and AdamW for all else; ``lr`` is the peak of the schedule.
 
+    Muon makes each step of a matrix orthogonal, which needs fewer steps for the same loss and some more time for each
+    (Jordan et al., 2024; scaled to AdamW's learning rates as by Liu et al., "Muon is Scalable for LLM Training", 2025).
+    """
+
+    kind: Literal["adamw", "muon"] = "adamw"
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     betas: tuple[Fraction, Fraction] = (0.9, 0.98)
@@ -54,6 +59,9 @@ class TrainingConfig(Strict):
     """The loop."""
 
     epochs: int = Field(10, ge=1)
+    start_from: str | None = Field(
+        None, min_length=1, description="a MODEL whose weights the run starts with: fine-tuning"
+    )
     precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(_as_text)] = Field(
         "auto", description="auto: bf16 on a GPU that has it"
     )
@@ -103,6 +111,8 @@ class Recipe(Strict):
             raise ValueError("training.consistency compares two maskings of an utterance, and augment.mask is absent")
         if (self.features.kind == "waveform") != isinstance(self.model, Wav2Vec2Config):
             raise ValueError("features.kind is waveform for model.architecture wav2vec2, and for no other")
+        if self.training.start_from and isinstance(self.model, Wav2Vec2Config):
+            raise ValueError("wav2vec2 starts from model.checkpoint; training.start_from is for the other families")
         if isinstance(self.model, ResCnnGruStreamConfig):
             self.model.check(self.features)
         return self

@@ -32,6 +32,7 @@ from steno.training.plots import curves
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
 from steno.training.settle import read_settled, settle
+from steno.training.start import start_from
 from steno.training.statistics import corpus_statistics, sample_indices
 from steno.training.trainer import LAST, Interrupted, Trainer
 from steno.training.validation import Validator
@@ -95,7 +96,7 @@ def train(
         experiment = recipe.tracking.experiment
         tracker = Tracker.start(run_dir, experiment=experiment, run_name=recipe.name, uri=tracking_uri, tags=tags)
     try:
-        result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume)
+        result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume, tracking_uri)
     except (Interrupted, KeyboardInterrupt):
         tracker.close("KILLED")
         raise
@@ -116,6 +117,7 @@ def _run(
     tracker: RunLog,
     display: Display,
     resume: bool,
+    tracking_uri: str | None,
 ) -> RunResult:
     indices = _training_indices(recipe, manifests["train"], display)
     given = recipe
@@ -135,6 +137,9 @@ def _run(
         f"{len(manifests['dev'])} utterances, {manifests['dev'].hours:.2f} h; {parameters:,} parameters; "
         f"{fabric.world_size} × {fabric.device.type}"
     )
+    start = recipe.training.start_from
+    if start and not resume and fabric.is_global_zero:  # the other processes get its weights when they meet
+        start_from(model, start, recipe, tracking_uri, display.message)
     place = {"rank": fabric.global_rank, "world_size": fabric.world_size}
     rate = recipe.features.sample_rate
     dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)
@@ -145,7 +150,7 @@ def _run(
     loader = BatchLoader(train_set, recipe.data.workers, **place)
     batch_size, batch_seconds = recipe.data.batch_size, recipe.data.batch_seconds
     validator = Validator(fabric, manifests["dev"], dev_loader, tokenizer, batch_seconds, batch_size)
-    if not resume and recipe.features.normalize == "corpus":
+    if not resume and not start and recipe.features.normalize == "corpus":
         _set_statistics(recipe, model, manifests["train"], indices)
     trainer = Trainer(fabric, recipe, model, manifests["train"], indices, loader, validator, run_dir, tracker, display)
     if resume:
@@ -345,6 +350,7 @@ def _publish(
             "hours": round(_hours(train_set, indices), 3),
         },
         "epochs": trainer.state.epoch,
+        **({"started_from": recipe.training.start_from} if recipe.training.start_from else {}),
         "weights": which[recipe.training.average],
     }
     folder = run_dir / MODEL

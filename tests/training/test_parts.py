@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -62,6 +63,46 @@ def test_only_matrices_decay_and_every_parameter_is_trained() -> None:
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
     set_learning_rate(optimizer, 0.03)
     assert [group["lr"] for group in optimizer.param_groups] == [0.03, 0.03]
+
+
+class Classified(nn.Module):
+    """A hidden layer and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(3, 3)
+        self.classifier = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.classifier(self.hidden(x))
+        return out
+
+
+def test_muon_makes_the_steps_of_hidden_matrices_orthogonal_and_leaves_the_rest_to_adamw() -> None:
+    def stepped(config: OptimizerConfig) -> tuple[Classified, dict[str, torch.Tensor]]:
+        torch.manual_seed(0)
+        model = Classified()
+        optimizer = build_optimizer(model, config)
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        torch.manual_seed(1)
+        model(torch.randn(5, 3)).square().sum().backward()
+        set_learning_rate(optimizer, 0.01)
+        optimizer.step()
+        return model, {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+    _, adamw = stepped(OptimizerConfig(weight_decay=0))
+    _, muon = stepped(OptimizerConfig(kind="muon", weight_decay=0))
+    for name in ("hidden.bias", "classifier.weight", "classifier.bias"):
+        assert torch.equal(adamw[name], muon[name])
+    # Newton and Schulz's iteration brings every singular value near 1, times lr × 0.2 × √size.
+    singular = torch.linalg.svdvals(muon["hidden.weight"]) / (0.01 * 0.2 * 3**0.5)
+    assert singular.min() > 0.3
+    assert singular.max() < 1.5
+
+
+def test_muon_without_a_hidden_matrix_is_refused() -> None:
+    with pytest.raises(RecipeError, match="no hidden matrices"):
+        build_optimizer(nn.ModuleDict({"classifier": nn.Linear(3, 2)}), OptimizerConfig(kind="muon"))
 
 
 # ---- averages -------------------------------------------------------------------------------------------
@@ -146,7 +187,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         checkpoint.load(path)
 
 
-def test_the_optimiser_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_the_optimiser_goes_on_as_if_it_had_not_stopped(tmp_path: Path, kind: Literal["adamw", "muon"]) -> None:
     def step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
         torch.manual_seed(seed)
         model(torch.randn(5, 3)).square().sum().backward()
@@ -154,20 +196,21 @@ def test_the_optimiser_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
         optimizer.zero_grad()
 
     torch.manual_seed(0)
-    model = nn.Linear(3, 2)
-    optimizer = build_optimizer(model, OptimizerConfig())
+    model = Classified()
+    optimizer = build_optimizer(model, OptimizerConfig(kind=kind))
     step(model, optimizer, 1)
     tensors = checkpoint.prefixed("model", checkpoint.model_tensors(model))
     tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(optimizer))
     checkpoint.save(tmp_path / "c.safetensors", tensors, {})
     step(model, optimizer, 2)
     loaded, _ = checkpoint.load(tmp_path / "c.safetensors")
-    fresh = nn.Linear(3, 2)
+    fresh = Classified()
     fresh.load_state_dict(checkpoint.unprefixed("model", loaded))
-    resumed = build_optimizer(fresh, OptimizerConfig())
+    resumed = build_optimizer(fresh, OptimizerConfig(kind=kind))
     checkpoint.load_optimizer(resumed, checkpoint.unprefixed("optimizer", loaded))
     step(fresh, resumed, 2)
-    assert torch.equal(fresh.weight, model.weight)
+    for own, other in zip(fresh.parameters(), model.parameters(), strict=True):
+        assert torch.equal(own, other)
 
 
 # ---- losses ---------------------------------------------------------------------------------------------

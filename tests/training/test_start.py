@@ -1,0 +1,53 @@
+"""Fine-tuning: a run that starts with the weights of a trained model."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import yaml
+
+from steno.errors import ModelError, RecipeError
+
+SLOW = {"lr": 1e-6}
+
+
+def test_it_starts_where_the_other_ended(train_tiny: Any, model: Path) -> None:
+    _, fresh = train_tiny("fresh", training={"epochs": 1}, optimizer=SLOW)
+    result, tuned = train_tiny("tuned", training={"epochs": 1, "start_from": str(model)}, optimizer=SLOW)
+    assert fresh.rows[-1]["dev_wer"] > 0.9
+    assert tuned.rows[-1]["dev_wer"] < 0.2
+    assert any(f"starting from {model}" in line for line in tuned.messages)
+    assert not any("fresh are" in line for line in tuned.messages)
+    provenance = yaml.safe_load((result.model / "config.yaml").read_text())["provenance"]
+    assert provenance["started_from"] == str(model)
+    assert f"started from `{model}`" in (result.model / "README.md").read_text()
+
+
+def test_other_labels_get_a_fresh_classifier(train_tiny: Any, model: Path) -> None:
+    tokenizer = {"alphabet": " abcde"}
+    _, tuned = train_tiny(training={"epochs": 1, "start_from": str(model)}, tokenizer=tokenizer, optimizer=SLOW)
+    (said,) = [line for line in tuned.messages if line.startswith("starting from")]
+    assert said.endswith("fresh are encoder.classifier.weight, encoder.classifier.bias")
+
+
+def test_what_does_not_fit_is_refused(train_tiny: Any, model: Path, tmp_path: Path) -> None:
+    training = {"epochs": 1, "start_from": str(model)}
+    with pytest.raises(RecipeError, match="features: n_mels 16, not 20"):
+        train_tiny("mels", training=training, features={"n_mels": 20})
+    with pytest.raises(RecipeError, match=r"model\.architecture: rescnn-bigru, not conformer"):
+        train_tiny("family", training=training, model={"architecture": "conformer", "size": 24, "layers": 1})
+    with pytest.raises(ModelError, match="no such model folder"):
+        train_tiny("missing", training=training | {"start_from": str(tmp_path / "none")})
+
+
+def test_a_resumed_run_does_not_need_it_again(steno: Any, model: Path, tones: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    shutil.copytree(model, start)
+    recipe = tiny.write_recipe(tmp_path / "r.yaml", tones, training={"epochs": 1, "start_from": str(start)})
+    ran = steno("train", recipe, "--to", tmp_path / "run", "--no-track")
+    assert ran.code == 0, ran.err
+    shutil.rmtree(start)
+    ran = steno("train", recipe, "--to", tmp_path / "run", "--no-track", "--resume")
+    assert ran.code == 0, ran.err
