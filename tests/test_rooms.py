@@ -116,7 +116,7 @@ def test_only_some_rooms_know_the_heavy_libraries(heavy: str) -> None:
 def test_the_base_loads_neither_torch_nor_mlflow() -> None:
     light = (
         "steno.runtime.files, steno.runtime.streaming, steno.runtime.microphone, "
-        "steno.serving.server, steno.serving.worker, "
+        "steno.serving.server, steno.serving.front, steno.serving.worker, "
         "steno.evaluation.measure, steno.data.manifest, steno.data.check, "
         "steno.data.corpora.prepare, "
         "steno.data.find, steno.data.download, steno.data.synth, steno.training.recipe, steno.tracking.registry, "

@@ -13,8 +13,8 @@ from typing import Any
 from steno import storage
 from steno.batch import table
 from steno.batch.source import Item
-from steno.decoding.build import DecodingOptions
 from steno.decoding.hotwords import parse_hotwords
+from steno.decoding.options import DecodingOptions
 from steno.errors import StenoError
 from steno.runtime import Recognizer
 from steno.runtime.files import transcribe_files

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from steno.cli.model import Model
+
 
 def align(
     recording: Annotated[Path, typer.Argument(help="A recording.")],
     text: Annotated[Path, typer.Argument(help="A text file with what is said in it; - reads standard input.")],
-    model: Annotated[
-        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
-    ],
+    model: Model,
     format: Annotated[Literal["textgrid", "json", "srt"], typer.Option(help="The form of the output.")] = "textgrid",
     out: Annotated[Path | None, typer.Option(help="A file; standard output by default.")] = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -22,7 +22,7 @@ def align(
     import orjson
 
     from steno import audio
-    from steno.decoding.build import DecodingOptions
+    from steno.decoding.options import DecodingOptions
     from steno.errors import StenoError, TextError
     from steno.runtime import Recognizer
     from steno.runtime.alignment import align as lay

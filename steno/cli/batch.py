@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from steno.cli import decoding
+from steno.cli.model import Model
 
 
 def batch(
     source: Annotated[str, typer.Argument(help="A manifest, shards, a folder or a glob, here or in a store.")],
-    model: Annotated[
-        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
-    ],
+    model: Model,
     to: Annotated[
         Path, typer.Option(help="The table to write, .parquet or .jsonl, here or in a store; failures go beside it.")
     ],

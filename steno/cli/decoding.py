@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from steno.decoding.build import DecodingOptions
+    from steno.decoding.options import DecodingOptions
 
 Method = Annotated[
     Literal["greedy", "beam"] | None,
@@ -34,6 +34,6 @@ def options(
     nbest: int = 1,
 ) -> "DecodingOptions":
     """The options as one value."""
-    from steno.decoding.build import DecodingOptions
+    from steno.decoding.options import DecodingOptions
 
     return DecodingOptions(method, lm, lm_weight, word_score, beam, tuple(hotwords or ()), nbest)

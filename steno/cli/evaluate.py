@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from steno.cli import decoding
+from steno.cli.model import Model
 
 if TYPE_CHECKING:
     from steno.evaluation.analysis import Analysis
 
 
 def evaluate(
-    model: Annotated[
-        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
-    ],
+    model: Model,
     data: Annotated[Path, typer.Option(help="A manifest with text.")],
     format: Annotated[Literal["text", "json"], typer.Option(help="json: with every utterance.")] = "text",
     normalize: Annotated[
@@ -103,9 +102,7 @@ def _print(found: "Analysis") -> None:
 
 
 def validate(
-    model: Annotated[
-        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
-    ],
+    model: Model,
     file_id: Annotated[str, typer.Option(help="The utterance's id, such as 1089-134686-0000.")],
     data: Annotated[Path, typer.Option(help="A LibriSpeech tree, or a manifest.")],
     decoder: decoding.Method = None,

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from steno.cli.model import HELP
+
 if TYPE_CHECKING:
     from steno.export.folder import Verdict
 
-_MODEL = typer.Argument(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
+_MODEL = typer.Argument(help=HELP)
 _URI = typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")
 
 

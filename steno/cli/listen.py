@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from steno.cli import decoding
+from steno.cli.model import ModelOrBundled, named_or_bundled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def listen(
-    model: Annotated[
-        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
-    ],
+    model: ModelOrBundled = None,
     file: Annotated[Path | None, typer.Option(help="Listen to a recording instead of the microphone.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play the recording at its own pace.")] = False,
     format: Annotated[
@@ -53,7 +52,8 @@ def listen(
     endpointing = validate(EndpointConfig, rules, "--pause", StenoError)
     microphone = Microphone(device) if file is None else None
     asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
-    recognizer = Recognizer(resolve(model, uri), decoding=asked)
+    named, asked = named_or_bundled(model, asked)
+    recognizer = Recognizer(resolve(named, uri), decoding=asked)
     rate = microphone.rate if microphone else recognizer.sample_rate
     session = recognizer.stream(rate, endpointing=endpointing)
     write = _json_line if format == "jsonl" else _Captions().write

@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from steno.cli import decoding
+from steno.cli.model import Model
 
 
 def pseudo_label(
     audio: Annotated[list[str], typer.Argument(help="Recordings, folders or globs.")],
-    model: Annotated[
-        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
-    ],
+    model: Model,
     out: Annotated[Path, typer.Option(help="The manifest to write; OUT.provenance.yaml goes beside it.")],
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Leave out recordings whose words have a lower mean confidence.")

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from steno.cli.model import ModelOrBundled, named_or_bundled
+
 
 def serve(
-    model: Annotated[
-        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
-    ],
+    model: ModelOrBundled = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
     name: Annotated[
@@ -62,8 +62,10 @@ def serve(
     from steno.serving.server import serve as run
     from steno.tracking.registry import resolve
 
-    if watch and not model.startswith("models:"):
-        raise ModelError(f"{model}: --watch follows a reference", "Give models:/NAME@alias, or leave --watch out.")
+    asked = DecodingOptions(decoder, lm, lm_weight, beam=beam)
+    named, asked = named_or_bundled(model, asked)
+    if watch and not named.startswith("models:"):
+        raise ModelError(f"{named}: --watch follows a reference", "Give models:/NAME@alias, or leave --watch out.")
     for origin in cors or ():
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
@@ -71,7 +73,7 @@ def serve(
                 f"{origin}: not an origin", "An origin is https://HOST or https://HOST:PORT, no slash after."
             )
     keys = read_keys(api_keys)
-    folder = resolve(model, uri)
+    folder = resolve(named, uri)
     config = ServeConfig(
         names=tuple(name or (read_config(folder).name,)),
         language=language,
@@ -87,12 +89,12 @@ def serve(
         cors=tuple(cors or ()),
         allowed_hosts=tuple(allowed_hosts or ()),
         log_transcripts=log_transcripts,
-        decoding=DecodingOptions(decoder, lm, lm_weight, beam=beam),
+        decoding=asked,
     )
     if not keys and host not in ("127.0.0.1", "localhost", "::1"):
         typer.echo(f"warning: without --api-keys, whoever reaches {host} may use this server", err=True)
     run(
-        lambda: resolve(model, uri) if watch else folder,
+        lambda: resolve(named, uri) if watch else folder,
         watch,
         host,
         port,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from steno.cli import decoding
+from steno.cli.model import ModelOrBundled, named_or_bundled
 
 if TYPE_CHECKING:
     from steno.decoding.transcript import Transcript
@@ -21,9 +22,7 @@ def transcribe(
         list[str],
         typer.Argument(help="Recordings, folders, globs or folders of shards; - reads one from standard input."),
     ],
-    model: Annotated[
-        str, typer.Option(help="A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model.")
-    ],
+    model: ModelOrBundled = None,
     format: Annotated[
         Format, typer.Option(help="text: a line a file; json: one list, with words and times; srt, vtt; ctm.")
     ] = "text",
@@ -54,7 +53,8 @@ def transcribe(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."
         )
     asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords, nbest)
-    recognizer = Recognizer(resolve(model, uri), decoding=asked)
+    named, asked = named_or_bundled(model, asked)
+    recognizer = Recognizer(resolve(named, uri), decoding=asked)
     sources = [sys.stdin.buffer.read() if name == "-" else Path(name) for name in names]
     results = transcribe_files(recognizer, sources)
     if out is not None:

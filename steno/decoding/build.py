@@ -1,20 +1,16 @@
 """From settings and a caller's wishes to a decoder."""
 
-from dataclasses import dataclass
 from pathlib import Path as File
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from steno.decoding.config import DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
 from steno.decoding.hotwords import parse_hotwords
 from steno.decoding.path import Emission, Hypothesis
-from steno.errors import DecodingError
 from steno.text import Tokenizer
 
 if TYPE_CHECKING:
     from steno.decoding.beam import BeamDecoder
-
-Method = Literal["greedy", "beam"]
 
 
 class Decoder(Protocol):
@@ -22,70 +18,6 @@ class Decoder(Protocol):
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """Readings of an emission (T, V), best first, at least one."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecodingOptions:
-    """What a caller wants otherwise than the model folder has it; None is as the folder has it.
-
-    ``lm`` is a language model's path, or ``none`` to do without the folder's. Whoever names no method and asks for
-    what only beam search can do gets beam search.
-    """
-
-    method: Method | None = None
-    lm: str | None = None
-    lm_weight: float | None = None
-    word_score: float | None = None
-    beam: int | None = None
-    hotwords: tuple[str, ...] = ()
-    nbest: int = 1
-
-    def needs_beam(self) -> list[str]:
-        """The options given that only beam search can honour."""
-        asked = {
-            "lm": self.lm is not None and self.lm != "none",
-            "lm-weight": self.lm_weight is not None,
-            "word-score": self.word_score is not None,
-            "beam": self.beam is not None,
-            "hotwords": bool(self.hotwords),
-            "nbest": self.nbest > 1,
-        }
-        return [f"--{name}" for name, given in asked.items() if given]
-
-
-def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
-    """The settings that apply.
-
-    Raises:
-        DecodingError: greedy decoding was chosen together with what it cannot honour, or a weight for no language
-            model.
-    """
-    needs = options.needs_beam()
-    if options.method == "greedy":
-        if needs:
-            raise DecodingError(
-                f"greedy decoding cannot use {', '.join(needs)}", "Leave it out, or choose --decoder beam."
-            )
-        return stored.model_copy(update={"method": "greedy", "lm": None})
-    if options.nbest < 1:
-        raise DecodingError(f"--nbest {options.nbest} is not at least 1")
-    method = options.method or ("beam" if needs else stored.method)
-    lm = stored.lm if options.lm is None else None if options.lm == "none" else options.lm
-    if options.lm_weight is not None and lm is None:
-        raise DecodingError("--lm-weight has no language model to weigh", "Name one with --lm.")
-    given = {"lm_weight": options.lm_weight, "word_score": options.word_score, "beam": options.beam}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if options.lm == "none" and stored.lm is not None and options.word_score is None:
-        changes["word_score"] = 0.0  # it was tuned together with the language model
-    calibration = stored.calibration
-    if lm != stored.lm:  # confidences were calibrated with the language model that was tuned
-        calibration = {name: value for name, value in calibration.items() if name != "beam"}
-    changes |= {"method": method, "lm": lm if method == "beam" else None, "calibration": calibration}
-    settled = stored.model_dump() | changes
-    try:
-        return DecodingConfig.model_validate(settled)
-    except ValueError as error:
-        raise DecodingError(f"decoding options: {error}") from None
 
 
 def build_decoder(

@@ -10,9 +10,10 @@ import numpy as np
 import onnxruntime
 
 from steno.audio import Samples
-from steno.decoding.build import DecodingOptions, build_decoder, settle
+from steno.decoding.build import build_decoder
 from steno.decoding.greedy import GreedyDecoder
 from steno.decoding.incremental import IncrementalDecoder, IncrementalGreedy
+from steno.decoding.options import DecodingOptions, settle
 from steno.decoding.path import Emission
 from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript

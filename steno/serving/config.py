@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from steno.config import Strict
-from steno.decoding.build import DecodingOptions
+from steno.decoding.options import DecodingOptions
 
 
 class ServeConfig(Strict):

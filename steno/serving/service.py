@@ -38,11 +38,12 @@ class Engine:
         Raises:
             ModelError: the model cannot be loaded.
         """
-        await self.files.start()
         try:
-            await self.streams.start()
+            found = await asyncio.gather(self.files.start(), self.streams.start(), return_exceptions=True)
+            for failed in (one for one in found if isinstance(one, BaseException)):
+                raise failed
         except BaseException:
-            await self.files.abandon()
+            await self.abandon()
             raise
 
     async def close(self) -> None:

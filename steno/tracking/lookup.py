@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import RegisteredModel as RegisteredEntity
 
-FORMS = "A model is a folder, models:/NAME@alias, models:/NAME/VERSION, or runs:/ID/model."
+FORMS = "A model is a folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model, or small-en."
 STAGES = ("production", "staging", "archived")
 
 _log = logging.getLogger("steno.tracking")

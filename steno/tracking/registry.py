@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from steno.errors import ModelError, TrackingError
+from steno.runtime import bundled
 from steno.storage import fetch_folder, is_remote
 from steno.tracking import logged_model, lookup, store
 from steno.tracking.version import ModelVersion
@@ -96,11 +97,11 @@ def check_name(name: str) -> None:
 def resolve(model: str | os.PathLike[str], uri: str | None = None) -> Path:
     """The model folder that a MODEL argument means, on this machine.
 
-    A folder is taken as it is, without mlflow; one in a store, ``s3://…`` or ``az://…``, is copied as it is now to
-    ``$XDG_CACHE_HOME/steno/folders``. ``models:/NAME@alias``, ``models:/NAME/VERSION``,
-    ``models:/NAME/latest``, ``models:/NAME/Production`` (a stage, taken for the alias in lower case) and
-    ``runs:/ID/model`` are looked up; what lies in a remote store is downloaded once and kept under
-    ``$XDG_CACHE_HOME/steno/models``.
+    A folder is taken as it is, without mlflow; so is a model that comes with Steno, by its name. A folder in a store,
+    ``s3://…`` or ``az://…``, is copied as it is now to ``$XDG_CACHE_HOME/steno/folders``.
+    ``models:/NAME@alias``, ``models:/NAME/VERSION``, ``models:/NAME/latest``, ``models:/NAME/Production`` (a stage,
+    taken for the alias in lower case) and ``runs:/ID/model`` are looked up; what lies in a remote store is downloaded
+    once and kept under ``$XDG_CACHE_HOME/steno/models``.
 
     Raises:
         ModelError: not a model folder, or not a reference.
@@ -112,6 +113,8 @@ def resolve(model: str | os.PathLike[str], uri: str | None = None) -> Path:
     if is_remote(text):
         return fetch_folder(text, must_hold="config.yaml")
     if not text.startswith(("models:", "runs:")):
+        if not Path(text).exists() and (found := bundled.folder(text)):
+            return found
         _check_folder(Path(text))
         return Path(text)
     lookup.check_reference(text)

@@ -17,7 +17,7 @@ from steno.batch.run import Job, transcribe_all
 from steno.batch.source import open_source
 from steno.batch.worker import Model, describe, packed
 from steno.data.manifest import Manifest, Utterance, write_manifest
-from steno.decoding.build import DecodingOptions
+from steno.decoding.options import DecodingOptions
 from steno.errors import DecodingError, StenoError
 from steno.runtime import Recognizer
 

@@ -13,7 +13,7 @@ from steno.batch.plan import Plan
 from steno.batch.run import Job, transcribe_all
 from steno.batch.source import open_source
 from steno.batch.worker import describe
-from steno.decoding.build import DecodingOptions
+from steno.decoding.options import DecodingOptions
 from steno.errors import StenoError
 from steno.storage import objects
 from steno.storage.location import parse

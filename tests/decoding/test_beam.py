@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from steno.decoding.beam import BeamDecoder
-from steno.decoding.build import DecodingOptions, settle
 from steno.decoding.config import CalibrationConfig, DecodingConfig
 from steno.decoding.greedy import collapse
 from steno.decoding.hotwords import Hotword
 from steno.decoding.incremental_beam import IncrementalBeam
+from steno.decoding.options import DecodingOptions, settle
 from steno.decoding.words import transcript
 from steno.errors import DecodingError
 from steno.text import CharTokenizer
