@@ -7,7 +7,8 @@ Each recipe is measured in a process of its own, on noise, with the recipe's mod
 whole step, from samples to new weights, but no loading of files. Memory is the greatest resident set of that process
 above what it held before the model was made; on a GPU the greatest that was allocated. The matrix rate is that of a
 product of two square matrices in the same precision, measured in the same process before the steps; the share counts
-the products, convolutions and attention of both directions, not recurrent layers, which the counter does not see.
+the products, convolutions and attention of the forward direction three times, as the backward one has twice as many,
+and not recurrent layers, which the counter does not see.
 """
 
 import json
@@ -16,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,8 +77,11 @@ def measure(recipe: "Recipe", precision: str, seconds: float, steps: int, device
     from torch.utils.flop_counter import FlopCounterMode
 
     from steno.models.registry import AcousticModel
+    from steno.training.memory import keep_freed_memory
     from steno.training.optim import build_optimizer
 
+    if device == "cpu":
+        keep_freed_memory()
     rate = matrix_rate(device, precision)
     before = _memory(device)
     torch.manual_seed(recipe.seed)
@@ -87,8 +92,11 @@ def measure(recipe: "Recipe", precision: str, seconds: float, steps: int, device
     count = max(1, min(data.batch_size, int(data.batch_seconds / seconds)))
     samples_bn = 0.1 * torch.randn(count, round(seconds * recipe.features.sample_rate), device=device)
 
-    def step() -> None:
-        loss = _loss(model, recipe, samples_bn, labels, precision)
+    counter = FlopCounterMode(display=False)  # torch's own count of the way back takes grouped convolutions for dense
+
+    def step(counting: bool = False) -> None:
+        with counter if counting else nullcontext():
+            loss = _loss(model, recipe, samples_bn, labels, precision)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.training.grad_clip or float("inf"))
         optimizer.step()
@@ -96,9 +104,7 @@ def measure(recipe: "Recipe", precision: str, seconds: float, steps: int, device
         if device == "cuda":
             torch.cuda.synchronize()
 
-    counter = FlopCounterMode(display=False)
-    with counter:
-        step()
+    step(counting=True)
     started = time.perf_counter()
     for _ in range(steps):
         step()
@@ -111,7 +117,7 @@ def measure(recipe: "Recipe", precision: str, seconds: float, steps: int, device
         count,
         steps * count * seconds / wall,
         _memory(device) - before,
-        steps * counter.get_total_flops() / wall,
+        3 * steps * counter.get_total_flops() / wall,
         rate,
         steps,
     )

@@ -28,6 +28,7 @@ from steno.tracking.tracker import NullTracker, RunLog, Tracker
 from steno.training import elastic
 from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
+from steno.training.memory import keep_freed_memory
 from steno.training.plots import curves
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
@@ -199,6 +200,8 @@ def _fabric(recipe: Recipe) -> Fabric:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     bf16 = {"auto": accelerator == "cuda" and torch.cuda.is_bf16_supported(), "bf16": True, "32": False}
+    if accelerator == "cpu":
+        keep_freed_memory()
     fabric = Fabric(
         accelerator=accelerator,
         devices=local,
