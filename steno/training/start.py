@@ -1,13 +1,16 @@
 """Starting from a model that is already trained: fine-tuning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from steno.errors import ModelError, RecipeError
+from steno.models.graph_weights import graph_weights
 from steno.models.registry import AcousticModel
-from steno.runtime.folder import WEIGHTS, read_config, verified
+from steno.runtime.folder import ONNX, WEIGHTS, FolderConfig, read_config, verified
 from steno.tracking.registry import resolve
 from steno.training.recipe import Recipe
 
@@ -28,7 +31,7 @@ def start_from(
         say: takes one line for the user.
 
     Raises:
-        ModelError: no such model, or it holds no weights.
+        ModelError: no such model, or its files were changed.
         RecipeError: it is of another family, or hears other features.
     """
     folder = resolve(reference, uri)
@@ -42,11 +45,8 @@ def start_from(
                 f"training.start_from {reference}: it was trained with other {key}: {_differing(theirs, ours)}",
                 "Give the recipe the same settings, or start without it.",
             )
-    try:
-        found = load_file(verified(folder, config, WEIGHTS))
-    except SafetensorError as error:
-        raise ModelError(f"{folder / WEIGHTS}: cannot be read ({error})") from error
     own = model.state_dict()
+    found = _weights(folder, config, own.keys())
     same_labels = recipe.tokenizer.build().tokens == config.tokenizer.build().tokens
     taken = {
         name: tensor
@@ -58,6 +58,22 @@ def start_from(
     model.load_state_dict(taken, strict=False)
     fresh = [name for name in own if name not in taken]
     say(f"starting from {reference}" + (f"; fresh are {', '.join(fresh)}" if fresh else ""))
+
+
+def _weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) -> dict[str, Tensor]:
+    """In torch's form, or, where an export has left that out, from the graph."""
+    name = WEIGHTS if WEIGHTS in config.files else ONNX
+    path = verified(folder, config, name)
+    try:
+        found = load_file(path) if name == WEIGHTS else graph_weights(path)
+    except (SafetensorError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read ({error})") from error
+    if name == ONNX and any(key not in found for key in wanted):
+        raise ModelError(
+            f"{folder}: an export of {config.model.architecture}, whose graph does not give all weights back",
+            f"Start from the folder that was exported, which has {WEIGHTS}.",
+        )
+    return found
 
 
 def _differing(theirs: object, ours: object) -> str:

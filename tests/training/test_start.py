@@ -51,3 +51,19 @@ def test_a_resumed_run_does_not_need_it_again(steno: Any, model: Path, tones: Pa
     shutil.rmtree(start)
     ran = steno("train", recipe, "--to", tmp_path / "run", "--no-track", "--resume")
     assert ran.code == 0, ran.err
+
+
+def test_an_export_gives_its_weights_back_or_says_that_it_cannot(train_tiny: Any, model: Path, tmp_path: Path) -> None:
+    from steno.export.folder import export_onnx
+
+    small = {"architecture": "conformer", "size": 24, "layers": 1, "heads": 2, "kernel": 3, "stem_channels": 8}
+    first, _ = train_tiny("first", training={"epochs": 1}, model=small)
+    export_onnx(first.model, tmp_path / "export")
+    results = [
+        train_tiny(name, training={"epochs": 1, "start_from": str(folder)}, model=small)[1].losses
+        for name, folder in (("whole", first.model), ("graph", tmp_path / "export"))
+    ]
+    assert results[0] == results[1]
+    export_onnx(model, tmp_path / "gru")
+    with pytest.raises(ModelError, match="does not give all weights back"):
+        train_tiny("gru-run", training={"epochs": 1, "start_from": str(tmp_path / "gru")})
