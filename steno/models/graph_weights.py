@@ -18,7 +18,8 @@ def graph_weights(path: Path) -> dict[str, Tensor]:
 
     Weights in 8 bits come back rounded as they were stored. The graph keeps the names of most; the matrices of linear
     layers are found by the scope of the product that they are in. Those of recurrent layers have another order in ONNX
-    and are left out, and so are convolutions that became products.
+    and are left out, and so are convolutions that became products, and all but one of weights that are equal, as in a
+    model that is not trained.
 
     Raises:
         ValueError: the file is no ONNX graph.
@@ -45,9 +46,6 @@ def graph_weights(path: Path) -> dict[str, Tensor]:
         for node in graph.node:
             if node.op_type in ("MatMul", "MatMulInteger") and node.input[1] in constants:
                 yield f"{_module(node)}.weight", _matrix(node).T
-            elif node.op_type == "LayerNormalization":  # equal ones share one constant
-                yield f"{_module(node)}.weight", value(node.input[1])
-                yield f"{_module(node)}.bias", value(node.input[2])
 
     def _matrix(node: NodeProto) -> Array:
         name = node.input[1]

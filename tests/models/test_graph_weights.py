@@ -8,7 +8,7 @@ import torch
 
 from steno.export.quantize import quantized
 from steno.features.config import FeatureConfig
-from steno.models.config import ConformerConfig, ResCnnBiGruConfig
+from steno.models.config import ConformerConfig, ModelConfig, ResCnnBiGruConfig
 from steno.models.export import export_onnx
 from steno.models.graph_weights import graph_weights
 from steno.models.registry import AcousticModel
@@ -17,10 +17,19 @@ FEATURES = FeatureConfig(n_mels=16, normalize="utterance")
 CONFORMER = ConformerConfig(size=48, layers=2, heads=2, kernel=3, stem_channels=48, squeeze=(2, 2))
 
 
+def trained(sizes: ModelConfig) -> AcousticModel:
+    """A model no two weights of which are equal."""
+    torch.manual_seed(0)
+    model = AcousticModel(FEATURES, sizes, 29).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return model
+
+
 @pytest.fixture
 def conformer() -> AcousticModel:
-    torch.manual_seed(0)
-    return AcousticModel(FEATURES, CONFORMER, 29).eval()
+    return trained(CONFORMER)
 
 
 def test_in_float_they_are_the_same(conformer: AcousticModel, tmp_path: Path) -> None:
@@ -43,7 +52,7 @@ def test_in_8_bits_they_are_rounded(conformer: AcousticModel, tmp_path: Path) ->
 
 
 def test_recurrent_layers_are_left_out(tmp_path: Path) -> None:
-    model = AcousticModel(FEATURES, ResCnnBiGruConfig(channels=4, blocks=1, rnn_layers=1, rnn_size=8), 29).eval()
+    model = trained(ResCnnBiGruConfig(channels=4, blocks=1, rnn_layers=1, rnn_size=8))
     export_onnx(model, tmp_path / "model.onnx")
     missing = model.state_dict().keys() - graph_weights(tmp_path / "model.onnx").keys()
     assert {name.split(".")[-1] for name in missing} == {
