@@ -12,8 +12,7 @@ def keep_freed_memory() -> None:
     """Let glibc's allocator keep what is freed, until the process ends.
 
     Without this it gives every large tensor's memory back to the system as soon as it is freed and asks for it anew in
-    the next step, and the system clears each page of it again: training on a CPU loses much of its time to that. Other
-    systems' allocators are left as they are.
+    the next step, and the system clears each page of it again. Other systems' allocators are left as they are.
     """
     if not sys.platform.startswith("linux"):
         return
