@@ -60,7 +60,7 @@ class MissingExtraError(StenoError):
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
             f"this needs {package}, which is not installed",
-            f"install it with: pip install 'steno[{extra}]'",
+            f"In Steno's folder: pip install '.[{extra}]'",
         )
 
 

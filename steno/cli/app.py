@@ -109,6 +109,9 @@ def guarded(run: Callable[[], object]) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder that may not be written
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(StenoError(f"{place}{error.strerror or error}", "Look at the rights, and at the room on the disk."))
 
 
 def _fail(error: StenoError) -> NoReturn:

@@ -33,7 +33,7 @@ def export(
 
     8-bit weights are refused, with exit code 1, where the WER on --data rises by --margin or more.
     """
-    from steno.cli.measuring import refuse_idle_option
+    from steno.cli.measuring import refuse_idle_option, refuse_store
     from steno.errors import StenoError
     from steno.tracking.registry import resolve
 
@@ -44,6 +44,7 @@ def export(
         raise StenoError(
             "8-bit weights have to be proven on speech", "Name a manifest with text that was not trained on: --data."
         )
+    refuse_store(to, "--to")
     folder = resolve(model, uri)
     if format == "sherpa-onnx":
         from steno.export.sherpa import export_sherpa
@@ -76,6 +77,8 @@ def _tell(verdict: "Verdict") -> None:
         )
         for entry in found.left_out:
             typer.echo(f"left out {entry.id}: {entry.reason}", err=True)
+    for name, streamed in zip(("float", "8 bits"), verdict.streaming or (), strict=False):
+        typer.echo(f"{name:7}  WER {rate(streamed.wer, streamed.wer_interval())} as a stream, greedy")
 
 
 def parity(
@@ -127,7 +130,7 @@ def parity(
         write_report(json, orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode())
     if card:
         # What a store keeps is not changed behind its back.
-        for place in ([] if model.startswith(("models:", "runs:")) else [folder]) + others:
+        for place in ([folder] if folder == Path(model) else []) + others:
             add_to_card(place, read_config(place), "Parity", found.section())
     if log:
         from steno.tracking.reports import log_parity

@@ -46,12 +46,28 @@ def refuse_idle_option(option: str, idle: bool, needs: str) -> None:
         raise StenoError(f"{option} does nothing without {needs}", f"Leave it out, or give {needs}.")
 
 
+def refuse_store(path: Path, option: str) -> None:
+    """Refuse a place in a store for what is written to this machine only.
+
+    Raises:
+        StenoError: it is one.
+    """
+    from steno.storage import is_remote, shown
+
+    if is_remote(path):
+        raise StenoError(
+            f"{option} {shown(path)}: is written to a folder of this machine only",
+            "Name one, and copy it to the store.",
+        )
+
+
 def write_report(path: Path, html: str) -> None:
     """Write a report and say where it lies.
 
     Raises:
         StenoError: the file cannot be written.
     """
+    refuse_store(path, "report")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(html, encoding="utf-8")

@@ -1,10 +1,11 @@
 """`steno serve`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from steno.cli import decoding
 from steno.cli.model import ModelOrBundled, named_or_bundled
 
 
@@ -41,31 +42,37 @@ def serve(
     log_transcripts: Annotated[
         bool, typer.Option("--log-transcripts", help="Write what was heard to the log.")
     ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Swap the model when its alias moves.")] = False,
-    decoder: Annotated[
-        Literal["greedy", "beam"] | None, typer.Option(help="How emissions become text. Default: as the model says.")
-    ] = None,
-    lm: Annotated[str | None, typer.Option(help="A language model's path, or none. Default: the model's own.")] = None,
-    lm_weight: Annotated[float | None, typer.Option(min=0, help="Weight of the language model.")] = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="Readings that beam search keeps.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Swap the model when its alias, or its folder in a store, changes.")
+    ] = False,
+    decoder: decoding.Method = None,
+    lm: decoding.Lm = None,
+    lm_weight: decoding.LmWeight = None,
+    word_score: decoding.WordScore = None,
+    beam: decoding.Beam = None,
+    hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Serve a model: OpenAI's transcription API, live streams over WebSocket, and a page with a microphone."""
     import os
     from urllib.parse import urlsplit
 
+    from steno.config import validate
     from steno.errors import ModelError, StenoError
-    from steno.runtime import DecodingOptions
     from steno.runtime.folder import read_config
     from steno.serving.config import ServeConfig
     from steno.serving.keys import read_keys
     from steno.serving.server import serve as run
+    from steno.storage import is_remote
     from steno.tracking.registry import resolve
 
-    asked = DecodingOptions(decoder, lm, lm_weight, beam=beam)
+    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
     named, asked = named_or_bundled(model, asked)
-    if watch and not named.startswith("models:"):
-        raise ModelError(f"{named}: --watch follows a reference", "Give models:/NAME@alias, or leave --watch out.")
+    if watch and not (named.startswith("models:") or is_remote(named)):
+        raise ModelError(
+            f"{named}: --watch follows a reference, or a folder in a store",
+            "Give models:/NAME@alias or s3://…, or leave --watch out.",
+        )
     for origin in cors or ():
         parts = urlsplit(origin)
         if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
@@ -74,23 +81,24 @@ def serve(
             )
     keys = read_keys(api_keys)
     folder = resolve(named, uri)
-    config = ServeConfig(
-        names=tuple(name or (read_config(folder).name,)),
-        language=language,
-        workers=workers or os.cpu_count() or 1,
-        max_queue=max_queue,
-        max_streams=max_streams,
-        max_seconds=max_seconds,
-        max_bytes=max_bytes,
-        max_batch=max_batch,
-        timeout=timeout,
-        idle_seconds=idle_seconds,
-        drain_seconds=drain_seconds,
-        cors=tuple(cors or ()),
-        allowed_hosts=tuple(allowed_hosts or ()),
-        log_transcripts=log_transcripts,
-        decoding=asked,
-    )
+    settings = {
+        "names": tuple(name or (read_config(folder).name,)),
+        "language": language,
+        "workers": workers or min(os.cpu_count() or 1, 256),
+        "max_queue": max_queue,
+        "max_streams": max_streams,
+        "max_seconds": max_seconds,
+        "max_bytes": max_bytes,
+        "max_batch": max_batch,
+        "timeout": timeout,
+        "idle_seconds": idle_seconds,
+        "drain_seconds": drain_seconds,
+        "cors": tuple(cors or ()),
+        "allowed_hosts": tuple(allowed_hosts or ()),
+        "log_transcripts": log_transcripts,
+        "decoding": asked,
+    }
+    config = validate(ServeConfig, settings, "the options of steno serve", StenoError)
     if not keys and host not in ("127.0.0.1", "localhost", "::1"):
         typer.echo(f"warning: without --api-keys, whoever reaches {host} may use this server", err=True)
     run(

@@ -39,12 +39,15 @@ def transcribe(
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Write what is said in recordings. A file that fails does not stop the others; the exit code is then 1."""
+    from steno.cli.measuring import refuse_store
     from steno.data.shards.index import in_shards
     from steno.errors import DecodingError
     from steno.runtime import Recognizer
     from steno.runtime.files import expand, transcribe_files
     from steno.tracking.registry import resolve
 
+    if out is not None:
+        refuse_store(out, "--out")
     if nbest > 1 and format != "json":
         raise DecodingError(f"--format {format} has no room for --nbest {nbest}", "Use --format json.")
     names = [name for file in files for name in in_shards(file) or expand([file])]

@@ -41,12 +41,12 @@ def tune(
     from steno.runtime.folder import with_decoding
     from steno.tracking.registry import resolve
 
-    if to is None and model.startswith(("models:", "runs:")):
-        raise ModelError(f"{model}: a registered model is not changed", "Name a new folder with --to.")
     if to is not None and to.exists():
         raise ModelError(f"{to}: is there already", "Name a new folder.")
     manifest = Manifest(data)
     folder = resolve(model, uri)
+    if to is None and folder != Path(model):
+        raise ModelError(f"{model}: a model that is kept elsewhere is not changed", "Name a new folder with --to.")
     recognizer = Recognizer(folder, decoding=DecodingOptions(method="greedy"))
     console = Console(stderr=True)
     with console.status("emissions of the dev set"):
@@ -67,9 +67,6 @@ def tune(
     typer.echo(f"best        lm_weight {config.lm_weight:g}, word_score {config.word_score:g}, beam {config.beam}")
     typer.echo(f"WER greedy  {rate(tuned.greedy.wer, tuned.greedy.wer_interval())}")
     typer.echo(f"WER with LM {rate(tuned.scores.wer, tuned.scores.wer_interval())}  (on the very data it was tuned on)")
-    if surface is not None:
-        surface.write_bytes(orjson.dumps(list(tuned.trials), option=orjson.OPT_INDENT_2))
-        typer.echo(f"surface     {surface}")
     target = to or folder
     measured = {
         "manifest": str(data),
@@ -88,6 +85,9 @@ def tune(
     )
     with_decoding(folder, target, config, lm, measured, told)
     typer.echo(f"kept in     {target}")
+    if surface is not None:
+        surface.write_bytes(orjson.dumps(list(tuned.trials), option=orjson.OPT_INDENT_2))
+        typer.echo(f"surface     {surface}")
 
 
 def _table(trials: "Sequence[Trial]") -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from steno import audio
 from steno.data.manifest import Manifest, Utterance
+from steno.data.shards.layout import index_folder
 from steno.errors import ManifestError
 from steno.text import normalize
 
@@ -14,7 +15,8 @@ def find_utterance(data: Path, identity: str) -> Utterance:
     Raises:
         ManifestError: there is no such utterance, or it has no transcript or no recording.
     """
-    utterance = _in_tree(data, identity) if data.is_dir() else _in_manifest(data, identity)
+    tree = data.is_dir() and index_folder(data) is None
+    utterance = _in_tree(data, identity) if tree else _in_manifest(data, identity)
     if not utterance.text:
         raise ManifestError(f"{data}: utterance {identity} has no transcript")
     return utterance

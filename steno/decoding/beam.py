@@ -185,6 +185,11 @@ class _Free:
         self._graph = _token_graph(tokenizer, hotwords) if hotwords else None
 
     def decoder(self, config: DecodingConfig) -> "tuple[fl.LexiconFreeDecoder, fl.LM]":
+        if config.word_score and self._space == BLANK:
+            raise DecodingError(
+                "a word score needs words: this model writes word pieces, and there is no language model of words",
+                "Leave --word-score out, or name such a language model with --lm.",
+            )
         weight = max(config.lm_weight * _LN10, _LEAST_WEIGHT) if self._weighted else 1.0
         options = fl.LexiconFreeDecoderOptions(
             beam_size=config.beam,

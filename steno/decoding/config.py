@@ -20,9 +20,10 @@ class CalibrationConfig(Strict):
 class DecodingConfig(Strict):
     """How emissions become text.
 
-    The score of a reading is ln p(acoustics) + ``lm_weight`` · ln p(LM) + ``word_score`` · words. ``lm`` is a file: of
-    the model folder, where the folder's configuration names it. A language model of words limits the words to
-    its vocabulary; one of characters does not. Without one, ``beam`` sums over the alignments of each reading.
+    The score of a reading is ln p(acoustics) + ``lm_weight`` · ln p(LM) + ``word_score`` · words; without a language
+    model of words the frames that are a space count in place of words. ``lm`` is a file: of the model folder, where
+    the folder's configuration names it. A language model of words limits the words to its vocabulary; one of
+    characters does not. Without one, ``beam`` sums over the alignments of each reading.
 
     ``beam`` readings are kept after each frame, those at most ``beam_threshold`` behind the best; each is continued
     by the ``beam_tokens`` best tokens of the frame.

@@ -50,13 +50,15 @@ class Comparison:
     def verdict(self, duel: Duel) -> str:
         """Who wins and how sure, in a sentence."""
         first, second = (name(place) for place in (duel.first, duel.second))
-        low, high = sorted((abs(duel.bootstrap.interval.low), abs(duel.bootstrap.interval.high)))
         tests = (
             f"matched pairs {p_text(duel.matched_p)} on {duel.matched.segments} segments, "
             f"paired bootstrap {p_text(duel.bootstrap_p)}"
         )
         if duel.winner is not None:
             winner, loser = (second, first) if duel.winner == duel.second else (first, second)
+            # Fewer errors of the winner; at a lax significance the interval may reach below zero, and then says so.
+            sign = -1 if duel.winner == duel.second else 1
+            low, high = sorted((sign * duel.bootstrap.interval.low, sign * duel.bootstrap.interval.high))
             return (
                 f"{winner} is better than {loser}: {points(abs(duel.bootstrap.difference))} fewer word errors "
                 f"in 100 words (95 % interval {points(low)} to {points(high)}; {tests})."

@@ -1,7 +1,7 @@
 """A recogniser measured on a manifest."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,7 +126,7 @@ def evaluate(
         left_out=tuple(left_out),
         seconds=seconds,
         audio_seconds=audio_seconds,
-        decoding=describe(recognizer.decoding),
+        decoding=describe(recognizer.decoding, recognizer.hotwords),
     )
 
 
@@ -141,14 +141,15 @@ def alphabet_of(recognizer: Recognizer) -> str:
     return recognizer.config.tokenizer.alphabet
 
 
-def describe(decoding: DecodingConfig) -> str:
+def describe(decoding: DecodingConfig, hotwords: Sequence[str] = ()) -> str:
     """How emissions become text, in words."""
     if decoding.method == "greedy":
         return "greedy"
-    if decoding.lm is None:
-        return f"beam {decoding.beam}"
-    weights = f"weight {decoding.lm_weight:g}, word score {decoding.word_score:g}"
-    return f"beam {decoding.beam} with the language model {decoding.lm} ({weights})"
+    told = f"beam {decoding.beam}"
+    if decoding.lm is not None:
+        weights = f"weight {decoding.lm_weight:g}, word score {decoding.word_score:g}"
+        told += f" with the language model {decoding.lm} ({weights})"
+    return told + (f", hotwords {', '.join(hotwords)}" if hotwords else "")
 
 
 def _with_text(manifest: Manifest, form: Normalization) -> tuple[list[tuple[Utterance, str]], list[LeftOut]]:

@@ -1,6 +1,7 @@
 """Transcribing many files: batched, in order, and no bad file costs the others."""
 
 import glob
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import numpy as np
 
 from steno import audio, storage
 from steno.audio import Samples, Source
-from steno.decoding.transcript import Transcript
+from steno.decoding.transcript import Alternative, Transcript
 from steno.errors import AudioError, StenoError
 from steno.runtime.recognizer import Recognizer
 from steno.runtime.vad import segments
@@ -27,7 +28,7 @@ GROUP_SECONDS = 240.0
 class FileResult:
     """The transcript of one file, or why there is none, and its duration in seconds."""
 
-    source: Source
+    source: Source | Samples
     transcript: Transcript | None
     error: AudioError | None = None
     seconds: float = 0.0
@@ -37,7 +38,7 @@ class FileResult:
 class _File:
     """A file on its way: its transcripts so far, and how many of its pieces are still to come."""
 
-    source: Source
+    source: Source | Samples
     seconds: float = 0.0
     read: bool = False
     waiting: int = 0
@@ -54,9 +55,11 @@ class _File:
 
 
 def transcribe_files(
-    recognizer: Recognizer, sources: Iterable[Source], group_seconds: float = GROUP_SECONDS
+    recognizer: Recognizer, sources: Iterable[Source | Samples], group_seconds: float = GROUP_SECONDS
 ) -> Iterator[FileResult]:
     """Results in the order of the sources, as soon as each group of about ``group_seconds`` of audio is done.
+
+    A source is a file, its bytes, or samples (N,) at the recogniser's rate.
 
     A recording of more than :data:`LONGEST_SECONDS` is cut at its silences; no more of it than a group is in memory.
     """
@@ -86,7 +89,7 @@ def transcribe_files(
 
 def _pieces(rate: int, file: _File) -> Iterator[tuple[float, Samples]]:
     """Pieces of a recording, with the second at which each starts; a short one is one piece."""
-    coming = _counted(audio.blocks(file.source, rate, LONGEST_SECONDS), rate, file)
+    coming = _counted(_blocks(file.source, rate), rate, file)
     first = next(coming, np.zeros(0, dtype=np.float32))
     second = next(coming, None)
     if second is None or len(first) + len(second) <= LONGEST_SECONDS * rate:
@@ -95,6 +98,15 @@ def _pieces(rate: int, file: _File) -> Iterator[tuple[float, Samples]]:
         return
     for start, samples in segments(chain([first, second], coming), rate):
         yield start / rate, samples
+
+
+def _blocks(source: Source | Samples, rate: int) -> Iterator[Samples]:
+    if not isinstance(source, np.ndarray):
+        yield from audio.blocks(source, rate, LONGEST_SECONDS)
+        return
+    size = int(LONGEST_SECONDS * rate)
+    for start in range(0, len(source), size):
+        yield source[start : start + size]
 
 
 def _counted(blocks: Iterator[Samples], rate: int, file: _File) -> Iterator[Samples]:
@@ -111,15 +123,33 @@ def _transcribe(recognizer: Recognizer, group: Sequence[tuple[_File, float, Samp
 
 
 def joined(parts: Sequence[Transcript]) -> Transcript:
-    """One transcript of a recording's parts; other readings are of single parts only."""
+    """One transcript of a recording's parts; its other readings are the best of all that theirs make together."""
     if len(parts) == 1:
         return parts[0]
     return Transcript(
         " ".join(part.text for part in parts if part.text),
         tuple(word for part in parts for word in part.words),
-        (),
+        _alternatives(parts),
         sum(part.score for part in parts),
     )
+
+
+def _alternatives(parts: Sequence[Transcript]) -> tuple[Alternative, ...]:
+    most = max((len(part.alternatives) for part in parts), default=0)
+    if not most:
+        return ()
+    whole = {"": 0.0}
+    for part in parts:
+        readings = [Alternative(part.text, part.score), *part.alternatives]
+        scores: dict[str, float] = {}
+        for before, score in whole.items():
+            for one in readings:
+                text = f"{before} {one.text}".strip()
+                scores[text] = max(scores.get(text, -math.inf), score + one.score)
+        # One more than is asked for, because the best is no alternative.
+        whole = dict(sorted(scores.items(), key=lambda reading: -reading[1])[: most + 1])
+    best = " ".join(part.text for part in parts if part.text)
+    return tuple(Alternative(text, score) for text, score in whole.items() if text != best)[:most]
 
 
 def expand(arguments: Sequence[str]) -> list[str]:

@@ -52,6 +52,7 @@ class Recognizer:
         self.tokenizer = self.config.tokenizer.build()
         self.decoding = settle(self.config.decoding, options)
         self._nbest = options.nbest
+        self.hotwords = options.hotwords
         self._decoder = self._build_decoder(folder, options)
         self._folder, self._threads = folder, threads
         self._session = self._load(verified(folder, self.config, ONNX))

@@ -15,6 +15,7 @@ from steno.serving.logs import event
 from steno.serving.metrics import Metrics
 from steno.serving.problems import ApiError
 from steno.serving.process import Process
+from steno.serving.wire import Frame
 
 BATCH_BYTES = 32 * 1024 * 1024
 """Uploads that go to a worker in one batch, unless one alone is greater."""
@@ -109,6 +110,9 @@ class FilePool:
                 except asyncio.CancelledError:
                     await worker.stop()
                     raise
+                except Exception as error:  # a place must never be lost to what nobody thought of
+                    event("a batch failed", logging.ERROR, kind="files", reason=repr(error))
+                    await worker.stop()
             event("worker died", logging.ERROR, kind="files", pid=worker.pid)
             self._metrics.restarts.inc()
             worker = await restarted(self._start)
@@ -169,14 +173,26 @@ class FilePool:
 
     async def _work(self, worker: Process, batch: list[Job]) -> None:
         started = monotonic()
-        running = {job.number: job for job in batch}
-        for job in batch:
-            job.upload.seek(0)
-            worker.send({"id": job.number}, job.upload.read())
+        running: dict[int, Job] = {}
+        receiving: asyncio.Future[Frame | None] | None = None
         try:
+            for job in batch:
+                try:
+                    job.upload.seek(0)
+                    worker.send({"id": job.number}, job.upload.read())
+                except ValueError:  # its client has left, and the web server has closed the upload
+                    _fail([job], _too_late())
+                else:
+                    running[job.number] = job
             while running:
-                async with asyncio.timeout(min(job.deadline for job in running.values()) - monotonic()):
-                    frame = await worker.receive()
+                receiving = receiving or asyncio.ensure_future(worker.receive())
+                if not await _before_the_next_deadline(receiving, running.values()):
+                    # Whoever is late is told; the others' work goes on, unless nobody waits for it any more.
+                    _fail([job for job in running.values() if job.deadline <= monotonic()], _too_late())
+                    if all(job.answer.done() for job in running.values()):
+                        raise WorkerDied
+                    continue
+                frame, receiving = receiving.result(), None
                 if frame is None:
                     again = [job for job in running.values() if not job.suspect]
                     _fail([job for job in running.values() if job.suspect], _deadly())
@@ -187,18 +203,32 @@ class FilePool:
                 head, _ = frame
                 if head["id"] in running:
                     _answer(running.pop(head["id"]), head)
-        except TimeoutError:
-            _fail(running.values(), _too_late())
-            raise WorkerDied from None
         except asyncio.CancelledError:
             _fail(running.values(), ApiError(503, "The server is stopping.", "stopping", retry_after=5))
             raise
+        except WorkerDied:
+            raise
+        except Exception:
+            _fail(running.values(), ApiError(500, "The request failed; the server's log says why.", "internal_error"))
+            raise
+        finally:
+            if receiving is not None:
+                receiving.cancel()
         self._seconds_a_job += 0.2 * ((monotonic() - started) / len(batch) - self._seconds_a_job)
 
     def _put_back(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
             self._queue.put_nowait(job)
             self._metrics.queue.inc()
+
+
+async def _before_the_next_deadline(coming: "asyncio.Future[Frame | None]", jobs: Iterable[Job]) -> bool:
+    """Whether it came before the first deadline of those that are waited for; of all, where nobody waits any more."""
+    jobs = list(jobs)
+    waited_for = [job.deadline for job in jobs if not job.answer.done()]
+    deadline = min(waited_for) if waited_for else max(job.deadline for job in jobs)
+    done, _ = await asyncio.wait({coming}, timeout=max(0.0, deadline - monotonic()))
+    return bool(done)
 
 
 def _answer(job: Job, head: dict[str, Any]) -> None:

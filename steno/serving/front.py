@@ -63,7 +63,8 @@ def _settings(service: Service, host: str) -> uvicorn.Config:
         ws_ping_timeout=40.0,
         ws_per_message_deflate=False,
         h11_max_incomplete_event_size=32 * 1024,
-        limit_concurrency=2 * (config.max_queue + config.max_streams) + 256,
+        # Idle connections count too, and what uvicorn refuses is told in its own words: far above what Steno refuses.
+        limit_concurrency=4 * (config.max_queue + config.max_streams) + 4096,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
     )

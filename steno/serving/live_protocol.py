@@ -15,7 +15,8 @@ class StreamConfig(Strict):
 
     ``encoding`` is ``pcm16`` (16-bit little-endian mono samples at ``sample_rate`` Hz) or ``opus`` (one raw Opus
     packet a message, mono or stereo). ``endpointing`` lets the server end an utterance at a pause; without it there
-    is one final, at the end. ``key`` is the API key of clients that cannot send a header.
+    is one final, at the end, and no more audio than a file may have. ``key`` is the API key of clients that cannot
+    send a header.
     """
 
     type: Literal["config"]

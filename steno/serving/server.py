@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from pathlib import Path
+from time import monotonic
 
 from steno.errors import StenoError
 from steno.serving.config import ServeConfig
@@ -16,6 +17,9 @@ from steno.serving.service import Service
 
 WATCH_SECONDS = 2.0
 """Time between two looks at an alias."""
+
+RETRY_SECONDS = 60.0
+"""Time after which a model that could not be loaded is tried again."""
 
 RECEIVE_BYTES = 256 * 1024
 """What the system buffers of a connection: little, as a client's pings wait behind the audio that it is ahead."""
@@ -95,16 +99,17 @@ async def _following(service: Service, resolve: Resolve, folder: Path) -> AsyncI
 
 async def follow(service: Service, resolve: Resolve, folder: Path) -> None:
     """Swap the model whenever the reference means another folder. A registry that is away changes nothing."""
-    trouble = ""
+    trouble, failed, again = "", folder, 0.0
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         try:
             found = await asyncio.to_thread(resolve)
-            if found != folder:
-                folder = found  # also if it cannot be loaded: it is not tried again and again
+            if found != folder and (found != failed or monotonic() >= again):
+                failed, again = found, monotonic() + RETRY_SECONDS
                 await service.use(found)
+                folder = found
             trouble = ""
-        except (StenoError, OSError) as error:
+        except Exception as error:  # whatever it is, the model in use stays in use, and is followed on
             if str(error) != trouble:
                 trouble = str(error)
                 event("the model cannot be followed", logging.WARNING, reason=trouble)

@@ -20,6 +20,9 @@ MOST_EVENTS = 256
 """Events that wait for a client before it is given up as too slow."""
 
 
+_STATUS = {"invalid_audio": 400, "audio_too_long": 413}
+
+
 class Stream:
     """One live stream. ``events`` holds what the worker said, or the :class:`ApiError` that ended it."""
 
@@ -159,7 +162,9 @@ class StreamPool:
         for number, said in head["said"]:
             if stream := place.streams.get(number):
                 problem = said.get("problem")
-                stream.tell(ApiError(400, problem["message"], problem["code"]) if problem else said)
+                stream.tell(
+                    ApiError(_STATUS[problem["code"]], problem["message"], problem["code"]) if problem else said
+                )
         if head["streams"]:
             self._metrics.batch_size.labels("streams").observe(head["streams"])
         if head["audio_seconds"]:

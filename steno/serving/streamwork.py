@@ -1,5 +1,6 @@
 """The worker for live streams: one batched step after the other over all streams that have audio enough."""
 
+import math
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from steno.errors import StenoError
 from steno.runtime import Recognizer
-from steno.runtime.streaming import EndpointConfig, Event, Partial, StreamingSession, advance
+from steno.runtime.streaming import Event, Partial, StreamingSession, advance
 from steno.serving.wire import Channel
 from steno.serving.words import told, transcript_json
 
@@ -68,30 +69,39 @@ class Opus:
         return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
+class TooLong(StenoError):
+    """A stream without endpoints that goes on and on: what it holds grows with it."""
+
+
 class Live:
     """One stream: its session and what its client is still to be told."""
 
-    def __init__(self, session: StreamingSession, decoder: Decoder) -> None:
+    def __init__(self, session: StreamingSession, decoder: Decoder, most_seconds: float = math.inf) -> None:
         self.session = session
         self.decoder = decoder
         self.held = 0
         """Bytes that came and were not yet told to be taken."""
+        self._left = most_seconds
 
     def hear(self, frame: bytes) -> float:
         """Buffer a frame; returns its seconds.
 
         Raises:
             StenoError: it cannot be decoded.
+            TooLong: an utterance that is not to end has become too long.
         """
         self.held += len(frame)
         samples = self.decoder.decode(frame)
+        self._left -= len(samples) / self.decoder.rate
+        if self._left < 0:
+            raise TooLong("without endpointing the stream is one utterance, and it has become too long")
         if len(samples):
             self.session.buffer(samples, self.decoder.rate)
         return len(samples) / self.decoder.rate
 
 
-def serve_streams(channel: Channel, recognizer: Recognizer) -> None:
-    """Take steps until the server hangs up."""
+def serve_streams(channel: Channel, recognizer: Recognizer, max_seconds: float) -> None:
+    """Take steps until the server hangs up. A stream without endpointing may have ``max_seconds`` of audio."""
     lives: dict[int, Live] = {}
     while not channel.closed:
         due = any(live.session.due for live in lives.values())
@@ -99,10 +109,11 @@ def serve_streams(channel: Channel, recognizer: Recognizer) -> None:
         heard = 0.0
         for head, frame in channel.receive(0.0 if due else None):
             try:
-                heard += _obey(lives, recognizer, head, frame)
+                heard += _obey(lives, recognizer, head, frame, max_seconds)
             except StenoError as error:
                 lives.pop(head["id"], None)
-                said.append((head["id"], {"problem": {"code": "invalid_audio", "message": told(error)}}))
+                code = "audio_too_long" if isinstance(error, TooLong) else "invalid_audio"
+                said.append((head["id"], {"problem": {"code": code, "message": told(error)}}))
         started = perf_counter()
         stepped = [number for number, live in lives.items() if live.session.due]
         steps = advance([lives[number].session for number in stepped]) if stepped else []
@@ -119,13 +130,17 @@ def serve_streams(channel: Channel, recognizer: Recognizer) -> None:
             )
 
 
-def _obey(lives: dict[int, Live], recognizer: Recognizer, head: dict[str, Any], frame: bytes) -> float:
+def _obey(
+    lives: dict[int, Live], recognizer: Recognizer, head: dict[str, Any], frame: bytes, max_seconds: float
+) -> float:
     """Do what one message says; returns the seconds of audio in it."""
     number = head["id"]
     if head["do"] == "open":
         decoder = Opus() if head["encoding"] == "opus" else Pcm16(head["sample_rate"])
-        endpointing = EndpointConfig() if head["endpointing"] else None
-        lives[number] = Live(recognizer.stream(endpointing=endpointing), decoder)
+        if head["endpointing"]:
+            lives[number] = Live(recognizer.stream(), decoder)
+        else:
+            lives[number] = Live(recognizer.stream(endpointing=None), decoder, max_seconds)
     elif live := lives.get(number):
         if head["do"] == "audio":
             return live.hear(frame)

@@ -38,7 +38,7 @@ def main() -> None:
     else:
         from steno.serving.streamwork import serve_streams
 
-        serve_streams(channel, recognizer)
+        serve_streams(channel, recognizer, settings["max_seconds"])
 
 
 def _warm_up(recognizer: Recognizer, streams: bool) -> None:

@@ -29,7 +29,7 @@ ARTIFACT_NAME = "model"
 TOKEN_TAG = "steno.record"
 _VERSIONS_TAG = "mlflow.modelVersions"
 _PACKAGE = Path(__file__).resolve().parents[1]
-_NOT_CODE = shutil.ignore_patterns("__pycache__", "*.safetensors", "*.onnx", "*.ckpt")
+_NOT_CODE = shutil.ignore_patterns("__pycache__", "*.safetensors", "*.onnx", "*.ckpt", "bundled")
 
 
 def log_once(

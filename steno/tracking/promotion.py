@@ -15,6 +15,7 @@ from steno.evaluation.measure import Evaluation, alphabet_of, evaluate
 from steno.evaluation.normalization import Normalization, common_alphabet
 from steno.evaluation.report import comparison_report, evaluation_report
 from steno.runtime import Recognizer
+from steno.storage import absolute, shown
 from steno.tracking import environment, lookup, store
 from steno.tracking.registry import resolve
 from steno.tracking.reports import RunRecord, data_params, log_run
@@ -251,7 +252,7 @@ def _notes(
         return notes
     last = evaluations[-1]
     notes |= {
-        "data": str(last.data.resolve()),
+        "data": shown(absolute(last.data)),
         "digest": last.digest,
         "utterances": str(len(last.measured)),
         "normalization": last.normalization.name,

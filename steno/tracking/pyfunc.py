@@ -22,6 +22,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from steno import audio
 from steno.errors import AudioError, StenoError
 from steno.runtime import Recognizer
+from steno.runtime.files import transcribe_files
 
 # Set by MLflow's scoring server in its own process.
 _SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
@@ -51,9 +52,12 @@ class StenoModel(PythonModel):
                 decoded[index] = samples(recording, self.recognizer.sample_rate)
             except StenoError as error:
                 results[index]["error"] = str(error)
-        transcripts = self.recognizer.transcribe(list(decoded.values())) if decoded else []
-        for index, transcript in zip(decoded, transcripts, strict=True):
-            results[index]["text"] = transcript.text
+        # As `steno transcribe` does it: a long recording is cut at its silences, and no failure costs another row.
+        for index, result in zip(decoded, transcribe_files(self.recognizer, decoded.values()), strict=True):
+            if result.transcript is None:
+                results[index]["error"] = str(result.error)
+            else:
+                results[index]["text"] = result.transcript.text
         return results
 
 

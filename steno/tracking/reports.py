@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from steno.evaluation.analysis import Analysis
 from steno.evaluation.measure import Evaluation, Measured
+from steno.storage import absolute, shown
 from steno.tracking import environment, lookup, store
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def log_run(client: "MlflowClient", uri: str, record: RunRecord) -> str:
 def data_params(evaluation: Evaluation) -> dict[str, Any]:
     """What was measured on, and how texts were compared, as parameters of a run."""
     return {
-        "data": str(evaluation.data.resolve()),
+        "data": shown(absolute(evaluation.data)),
         "digest": evaluation.digest,
         "utterances": len(evaluation.measured),
         "left_out": len(evaluation.left_out),
@@ -158,7 +159,7 @@ def _dataset(evaluation: Evaluation) -> "DatasetInput":
         name=evaluation.data.stem[:500],
         digest=evaluation.digest,
         source_type="local",
-        source=json.dumps({"uri": str(evaluation.data.resolve())}),
+        source=json.dumps({"uri": shown(absolute(evaluation.data))}),
         profile=json.dumps(profile),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "evaluation")])

@@ -92,6 +92,8 @@ def _make_manifests(recipe: Recipe, data: Path, display: Display, watcher: Watch
     """Prepare those of the recipe's manifests that are not there, downloading what they are made of."""
     paths = {"train-clean-100": recipe.data.train, "dev-clean": recipe.data.dev, "test-clean": recipe.data.test}
     wanted = {part: path for part, path in paths.items() if path is not None and not path.is_file()}
+    for path in (path for path in paths.values() if path is not None and path.is_file()):
+        display.message(f"using {path} as it is; remove it to prepare it anew from {data}")
     root = find_librispeech(data)
     lacking = [part for part in wanted if root is None or not (root / part).is_dir()]
     for part in lacking:

@@ -30,6 +30,7 @@ from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
 from steno.training.memory import keep_freed_memory
 from steno.training.plots import curves
+from steno.training.processes import told
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
 from steno.training.settle import read_settled, settle
@@ -139,8 +140,10 @@ def _run(
         f"{fabric.world_size} × {fabric.device.type}"
     )
     start = recipe.training.start_from
-    if start and not resume and fabric.is_global_zero:  # the other processes get its weights when they meet
-        start_from(model, start, recipe, tracking_uri, display.message)
+    if start and not resume:
+        if fabric.is_global_zero:
+            start_from(model, start, recipe, tracking_uri, display.message)
+        model.load_state_dict(told(fabric, dict(model.state_dict()), {})[0])
     place = {"rank": fabric.global_rank, "world_size": fabric.world_size}
     rate = recipe.features.sample_rate
     dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)

@@ -109,6 +109,7 @@ def _settings(
         experiment = load_recipe(recipe)
         chosen = {
             "alphabet": experiment.tokenizer.alphabet,
+            "pieces": experiment.tokenizer.kind != "characters",
             "seconds_per_frame": experiment.seconds_per_frame,
             "max_seconds": experiment.data.max_seconds,
         }

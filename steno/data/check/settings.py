@@ -18,6 +18,8 @@ class Settings:
     """
 
     alphabet: str = ENGLISH
+    pieces: bool = False
+    """Whether the model's labels are pieces of words that are not learnt yet: how many frames a text needs is open."""
     seconds_per_frame: float = 0.04
     """Distance of two frames that the model emits."""
     min_seconds: float = 0.2
