@@ -109,7 +109,7 @@ def parity(
     from steno.export.parity import COLUMNS, cells
     from steno.export.parity import parity as measure
     from steno.runtime.folder import read_config
-    from steno.tracking.registry import resolve
+    from steno.tracking.registry import is_kept_elsewhere, resolve
 
     folder, others = resolve(model, uri), exports or []
     found = measure(
@@ -130,7 +130,7 @@ def parity(
         write_report(json, orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode())
     if card:
         # What a store keeps is not changed behind its back.
-        for place in ([folder] if folder == Path(model) else []) + others:
+        for place in ([] if is_kept_elsewhere(model) else [folder]) + others:
             add_to_card(place, read_config(place), "Parity", found.section())
     if log:
         from steno.tracking.reports import log_parity

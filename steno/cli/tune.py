@@ -39,14 +39,14 @@ def tune(
     from steno.evaluation.tuning import tune as search_weights
     from steno.runtime import DecodingOptions, Recognizer
     from steno.runtime.folder import with_decoding
-    from steno.tracking.registry import resolve
+    from steno.tracking.registry import is_kept_elsewhere, resolve
 
+    if to is None and is_kept_elsewhere(model):
+        raise ModelError(f"{model}: only a folder of your own is changed in place", "Name a new folder with --to.")
     if to is not None and to.exists():
         raise ModelError(f"{to}: is there already", "Name a new folder.")
     manifest = Manifest(data)
     folder = resolve(model, uri)
-    if to is None and folder != Path(model):
-        raise ModelError(f"{model}: a model that is kept elsewhere is not changed", "Name a new folder with --to.")
     recognizer = Recognizer(folder, decoding=DecodingOptions(method="greedy"))
     console = Console(stderr=True)
     with console.status("emissions of the dev set"):

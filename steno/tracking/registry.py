@@ -122,6 +122,13 @@ def resolve(model: str | os.PathLike[str], uri: str | None = None) -> Path:
         return _local(lookup.locate(client, text).source, store.tracking_uri(uri), text)
 
 
+def is_kept_elsewhere(model: str) -> bool:
+    """Whether a MODEL is no folder of the user's own: what :func:`resolve` gives for it is not to be changed."""
+    if model.startswith(("models:", "runs:")) or is_remote(model):
+        return True
+    return not Path(model).exists() and bundled.folder(model) is not None
+
+
 def _check_folder(folder: Path) -> None:
     if (folder / "config.yaml").is_file():
         return

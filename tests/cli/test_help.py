@@ -1,6 +1,7 @@
 """The command line as such: help without loading anything, and mistakes without tracebacks."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,11 @@ def test_an_option_that_does_not_exist_is_refused(words: tuple[str, ...]) -> Non
         (["models", "list", "--uri", "nonsense"], "nonsense: not the address of a tracking store"),
         (["track", "sync", "absent"], "absent: no tracked run here"),
         (["validate", "--model", "absent", "--file-id", "1-2-3"], "--data"),
+        (
+            ["export", "absent", "--to", "s3://bucket/model"],
+            "s3://bucket/model: is written to a folder",
+        ),
+        (["transcribe", "a.wav", "--model", "absent", "--out", "az://c/out"], "--out az://c/out: is written to"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -107,3 +113,17 @@ def test_a_mistake_is_told_with_exit_code_2_and_no_traceback(arguments: list[str
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def test_a_disk_that_takes_nothing_more_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    import errno
+
+    from steno.cli.app import guarded
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/x.json")
+
+    with pytest.raises(SystemExit) as stop:
+        guarded(full)
+    assert stop.value.code == 2
+    assert "error: out/x.json: No space left on device" in capsys.readouterr().err

@@ -450,6 +450,17 @@ def test_command_writes_json_for_programs(clean: Corpus, invoke: Invoke) -> None
     assert report["fixed"] is None
 
 
+def test_how_many_frames_pieces_of_words_need_is_not_guessed(clean: Corpus, tmp_path: Path, invoke: Invoke) -> None:
+    """They are learnt when a training starts; characters would need a frame each."""
+    path = clean.write()
+    plain = "name: x\ndata: {train: a, dev: b}\nmodel: {architecture: rescnn-bigru, stem_strides: [4, 4, 4]}\n"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(plain)
+    assert "too-few-frames" in invoke(path, "--recipe", recipe)[1]
+    recipe.write_text(plain + "tokenizer: {kind: unigram, size: 128}\n")
+    assert "too-few-frames" not in invoke(path, "--recipe", recipe)[1]
+
+
 def test_command_takes_its_limits_from_a_recipe_and_flags_go_first(
     clean: Corpus, tmp_path: Path, invoke: Invoke
 ) -> None:
@@ -463,6 +474,7 @@ def test_command_takes_its_limits_from_a_recipe_and_flags_go_first(
     )
     settings = json.loads(invoke(path, "--format", "json", "--recipe", recipe)[1])["settings"]
     assert settings["alphabet"].endswith("z9")
+    assert settings["pieces"] is False
     assert settings["seconds_per_frame"] == pytest.approx(0.08)
     assert settings["max_seconds"] == 1.5
     code, output = invoke(path, "--recipe", recipe, "--frame-shift", "40", "--max-seconds", "20")

@@ -6,7 +6,8 @@ import pytest
 import tiny
 
 from steno.data.find import find_utterance
-from steno.data.manifest import write_manifest
+from steno.data.manifest import Manifest, write_manifest
+from steno.data.shards.write import shard
 from steno.errors import ManifestError
 
 
@@ -66,3 +67,11 @@ def test_an_empty_transcript_and_one_in_another_coding(tree: Path) -> None:
 def test_a_place_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="No such file"):
         find_utterance(tmp_path / "nowhere", "10-20-0000")
+
+
+def test_in_a_folder_of_shards(tmp_path: Path) -> None:
+    rows = [tiny.record(tmp_path / f"{name}.wav", name) for name in ("ab", "cd")]
+    write_manifest(tmp_path / "m.jsonl", rows)
+    shard(Manifest(tmp_path / "m.jsonl"), tmp_path / "shards")
+    found = find_utterance(tmp_path / "shards", "cd")
+    assert (found.id, found.text) == ("cd", "cd")

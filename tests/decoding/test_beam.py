@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from steno.decoding.incremental_beam import IncrementalBeam
 from steno.decoding.options import DecodingOptions, settle
 from steno.decoding.words import transcript
 from steno.errors import DecodingError
-from steno.text import CharTokenizer
+from steno.lm.build import build
+from steno.text import WORD_START, CharTokenizer, PieceTokenizer
 
 TOKENIZER = CharTokenizer(" abct")
 WIDE = DecodingConfig(method="beam", beam=500, beam_tokens=6, beam_threshold=100)
@@ -130,3 +132,43 @@ def test_what_a_folder_stores_holds_until_it_is_said_otherwise() -> None:
     without = settle(stored, DecodingOptions(lm="none"))
     assert (without.lm, without.word_score, without.method) == (None, 0.0, "beam")
     assert settle(stored, DecodingOptions(lm="other.bin", lm_weight=0.2)).lm_weight == 0.2
+
+
+# ---- pieces of words ----
+
+PIECES = PieceTokenizer(
+    "unigram",
+    ((f"{WORD_START}ca", -1.0), ("t", -1.0), (f"{WORD_START}a", -1.0), ("b", -2.0), ("a", -9.0), ("c", -9.0)),
+    " abct",
+)
+
+
+def pieces_emission(labels: list[int], near: dict[int, int] | None = None) -> np.ndarray:
+    """One frame a piece with a blank after it; at some places another piece is nearly as likely."""
+    rows = []
+    for place, label in enumerate(labels):
+        row = np.full(len(PIECES), 0.001)
+        row[label] = 0.5
+        if near and place in near:
+            row[near[place]] = 0.45
+        blank = np.full(len(PIECES), 0.001)
+        blank[0] = 1.0
+        rows += [row, blank]
+    table = np.array(rows)
+    return np.log(table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_pieces_are_spelt_without_a_language_model_and_with_one_of_words(tmp_path: Path) -> None:
+    cat_a = pieces_emission([1, 2, 3], near={1: 4})
+    read = lambda decoder: transcript(decoder.decode(cat_a), cat_a, PIECES.tokens, 0.04).text  # noqa: E731
+    assert read(BeamDecoder(PIECES, WIDE)) == "cat a"
+    lm = tmp_path / "lm.arpa"
+    (tmp_path / "text").write_text("a cab a\ncab cab a\n" * 3 + "cat\n")
+    build([tmp_path / "text"], [lm], order=2, alphabet=" abct")
+    weighed = WIDE.model_copy(update={"lm": str(lm), "lm_weight": 1.0, "word_score": 0.5})
+    assert read(BeamDecoder(PIECES, weighed, lm)) == "cab a"
+
+
+def test_a_word_score_without_words_is_refused() -> None:
+    with pytest.raises(DecodingError, match="a word score needs words"):
+        BeamDecoder(PIECES, WIDE.model_copy(update={"word_score": 1.0}))

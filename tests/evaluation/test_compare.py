@@ -38,6 +38,20 @@ def test_a_clear_winner() -> None:
     assert back.verdict(back.duels[0]).startswith("A is better than B: 25.00 fewer")
 
 
+def test_an_interval_that_reaches_below_zero_says_so_beside_a_winner() -> None:
+    """At a lax significance there is a winner whose 95 % interval holds zero."""
+    right, wrong = "one two three four five", "x two y four five"
+    models = [
+        evaluation([measured(str(n), right, wrong if n in bad else right) for n in range(40)], name)
+        for name, bad in (("old", range(10)), ("new", range(6, 13)))
+    ]
+    found = compare(models, significance=0.6)
+    (duel,) = found.duels
+    assert duel.winner == 1
+    assert duel.bootstrap.interval.high > 0
+    assert "(95 % interval -" in found.verdict(duel)
+
+
 def test_chance_and_ties_have_no_winner() -> None:
     chance = compare([with_errors("one", 6), with_errors("other", 5)])
     assert chance.duels[0].winner is None

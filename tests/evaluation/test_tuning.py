@@ -116,7 +116,8 @@ def test_tune_refuses_what_cannot_be(
     assert not (tmp_path / "a").exists()
     (tmp_path / "there").mkdir()
     assert "is there already" in steno("lm", "tune", model, "--lm", lm, "--data", dev, "--to", tmp_path / "there").err
-    assert "--to" in steno("lm", "tune", "models:/x@y", "--lm", lm, "--data", dev).err
+    for elsewhere in ("models:/x@y", "s3://bucket/model", "small-en"):
+        assert "--to" in steno("lm", "tune", elsewhere, "--lm", lm, "--data", dev).err
     with pytest.raises(LanguageModelError):
         Recognizer(model, decoding=DecodingOptions(lm=str(tmp_path / "none.bin")))
 

@@ -109,6 +109,15 @@ def test_wrong_messages_are_told_and_the_connection_closed(server: Running) -> N
     assert closing(server, json.dumps({"type": "config", "encoding": "opus"}), b"\xff" * 9)[0] == "invalid_audio"
 
 
+def test_a_stream_without_endpoints_cannot_grow_for_ever(server: Running) -> None:
+    """It may be as long as a file; one with endpoints goes on."""
+    minute = pcm(np.zeros(61 * tiny.RATE, np.float32))
+    frames = [minute[at : at + 320_000] for at in range(0, len(minute), 320_000)]
+    said = converse(server, *frames, {"type": "finish"}, endpointing=False)
+    assert said[-1]["error"]["code"] == "audio_too_long"
+    assert converse(server, *frames, {"type": "finish"})[-1]["type"] == "done"
+
+
 def test_the_key_comes_by_header_subprotocol_or_message(strict: Running) -> None:
     server = strict
     config = {"type": "config"}

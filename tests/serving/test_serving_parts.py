@@ -1,9 +1,14 @@
 """Frames, uploads, batches and answers."""
 
+import asyncio
 import io
 import json
 import socket
 import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +17,14 @@ import soundfile
 from steno.decoding.transcript import Transcript, Word
 from steno.errors import AudioError
 from steno.serving.answers import Answer, events, segments, verbose
+from steno.serving.config import ServeConfig
 from steno.serving.decode import TooLongError, admit
+from steno.serving.filepool import FilePool
 from steno.serving.filework import batches
 from steno.serving.live_protocol import read_command, read_config
+from steno.serving.metrics import Metrics
 from steno.serving.problems import ApiError
+from steno.serving.process import Process
 from steno.serving.streamwork import Opus, Pcm16
 from steno.serving.wire import Channel, pack
 from steno.serving.words import read_transcript, transcript_json
@@ -186,3 +195,112 @@ def test_verbose_json_has_what_was_asked_for() -> None:
 def test_a_transcript_survives_its_way_as_json() -> None:
     heard = answer(4).transcript
     assert transcript_json(read_transcript(transcript_json(heard))) == transcript_json(heard)
+
+
+# ---- workers ----
+
+
+class Fake(Process):
+    """A worker that answers when it is told to."""
+
+    pid = 1  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        self.answers: asyncio.Queue = asyncio.Queue()
+        self.stopped = asyncio.Event()
+
+    def send(self, head: dict, body: bytes = b"") -> None:
+        self.sent.append(head["id"])
+
+    async def receive(self) -> Any:
+        return await self.answers.get()
+
+    async def gone(self) -> None:
+        await self.stopped.wait()
+
+    async def stop(self, patience: float = 0.0) -> None:
+        self.stopped.set()
+
+
+def with_fake_workers(scene: Callable[[FilePool, list[Fake]], Awaitable[None]]) -> None:
+    async def play() -> None:
+        workers: list[Fake] = []
+
+        async def start() -> Fake:
+            workers.append(Fake())
+            return workers[-1]
+
+        pool = FilePool(Path("none"), ServeConfig(names=("x",), workers=1), 1, Metrics())
+        pool._start = start  # type: ignore[assignment]
+        await pool.start()
+        try:
+            await scene(pool, workers)
+        finally:
+            await pool.abandon()
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+
+
+def test_who_is_late_costs_the_others_of_the_batch_nothing() -> None:
+    async def scene(pool: FilePool, workers: list[Fake]) -> None:
+        late = pool.submit(io.BytesIO(b"1"), 1, monotonic() + 0.2)
+        other = pool.submit(io.BytesIO(b"2"), 1, monotonic() + 15)
+        with pytest.raises(ApiError, match="longer than the server allows"):
+            await late.answer
+        assert not other.answer.done()
+        assert workers[0].sent == [late.number, other.number]
+        await workers[0].answers.put(({"id": late.number, "text": "too late"}, b""))
+        await workers[0].answers.put(({"id": other.number, "text": "ab"}, b""))
+        assert (await other.answer)["text"] == "ab"
+        assert not workers[0].stopped.is_set()
+
+    with_fake_workers(scene)
+
+
+def test_a_worker_for_which_nobody_waits_any_more_is_replaced() -> None:
+    async def scene(pool: FilePool, workers: list[Fake]) -> None:
+        late = pool.submit(io.BytesIO(b"1"), 1, monotonic() + 0.2)
+        with pytest.raises(ApiError, match="longer than the server allows"):
+            await late.answer
+        await workers[0].stopped.wait()
+        job = pool.submit(io.BytesIO(b"2"), 1, monotonic() + 15)
+        while len(workers) < 2 or not workers[1].sent:
+            await asyncio.sleep(0.01)
+        await workers[1].answers.put(({"id": job.number, "text": "ab"}, b""))
+        assert (await job.answer)["text"] == "ab"
+
+    with_fake_workers(scene)
+
+
+def test_an_upload_that_its_client_has_left_costs_no_worker() -> None:
+    async def scene(pool: FilePool, workers: list[Fake]) -> None:
+        left, there = io.BytesIO(b"1"), io.BytesIO(b"2")
+        gone = pool.submit(left, 1, monotonic() + 15)
+        left.close()
+        job = pool.submit(there, 1, monotonic() + 15)
+        while not workers[0].sent:
+            await asyncio.sleep(0.01)
+        await workers[0].answers.put(({"id": job.number, "text": "ab"}, b""))
+        assert (await job.answer)["text"] == "ab"
+        assert gone.answer.done()
+        assert isinstance(gone.answer.exception(), ApiError)
+
+    with_fake_workers(scene)
+
+
+def test_a_batch_that_nobody_thought_of_fails_alone() -> None:
+    async def scene(pool: FilePool, workers: list[Fake]) -> None:
+        job = pool.submit(io.BytesIO(b"1"), 1, monotonic() + 15)
+        while not workers[0].sent:
+            await asyncio.sleep(0.01)
+        await workers[0].answers.put(("no frame", b""))
+        with pytest.raises(ApiError, match="log says why"):
+            await job.answer
+        again = pool.submit(io.BytesIO(b"2"), 1, monotonic() + 15)
+        while len(workers) < 2 or not workers[1].sent:
+            await asyncio.sleep(0.01)
+        await workers[1].answers.put(({"id": again.number, "text": "ab"}, b""))
+        assert (await again.answer)["text"] == "ab"
+
+    with_fake_workers(scene)

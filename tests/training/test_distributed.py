@@ -98,3 +98,18 @@ def test_blocks_that_one_process_skips_stop_no_other(tones: Path, tmp_path: Path
     done = torchrun(recipe, tmp_path / "run", tmp_path / "losses")
     assert done.returncode == 0, done.stderr
     assert all(loss > 0 for loss in read(tmp_path / "losses"))
+
+
+def test_both_processes_start_from_the_same_model(tones: Path, tmp_path: Path, train_tiny: Any, model: Path) -> None:
+    """Weights, and the statistics that the front-end brings features to zero mean with."""
+    changes: dict[str, Any] = {
+        "data": {"limit": 8},
+        "model": {"dropout": 0.0},
+        "training": {"epochs": 1, "start_from": str(model)},
+        "optimizer": {"lr": 1e-4},
+    }
+    _, alone = train_tiny("alone", **changes)
+    recipe = tiny.write_recipe(tmp_path / "two.yaml", tones, **changes)
+    done = torchrun(recipe, tmp_path / "two", tmp_path / "losses")
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / "losses") == pytest.approx(alone.losses, rel=1e-5)
