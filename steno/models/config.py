@@ -15,6 +15,7 @@ class ResCnnBiGruConfig(Strict):
     ``stem_strides`` has one convolution an entry: its stride in time. With ``convolution`` 2d the stem and the
     blocks see images of time and frequency, and each stem convolution halves the frequencies; with 1d the features
     are the first channels. 1d learns more from little computing; it wants several times the channels.
+    ``checkpoint_gradients`` trades time for memory.
     """
 
     architecture: Literal["rescnn-bigru"] = "rescnn-bigru"
@@ -26,6 +27,7 @@ class ResCnnBiGruConfig(Strict):
     rnn_layers: int = Field(3, ge=1)
     rnn_size: int = Field(256, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
+    checkpoint_gradients: bool = False
 
     @property
     def subsampling(self) -> int:
@@ -51,6 +53,7 @@ class ResCnnGruStreamConfig(Strict):
     Nothing after ``lookahead_ms`` changes a frame; half a window of the front-end comes on top. The stem sees the
     feature frames of its own output frame. Of what is left, in whole output frames, the convolutions of the blocks
     see half ahead, at most half a kernel each, and the look-ahead convolutions above the GRUs the rest.
+    ``checkpoint_gradients`` trades time for memory.
     """
 
     architecture: Literal["rescnn-gru-stream"] = "rescnn-gru-stream"
@@ -62,6 +65,7 @@ class ResCnnGruStreamConfig(Strict):
     rnn_layers: int = Field(3, ge=1)
     rnn_size: int = Field(384, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
+    checkpoint_gradients: bool = False
 
     @property
     def subsampling(self) -> int:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 def inside_mask(frames_b: Tensor, time: int) -> Tensor:
@@ -15,6 +16,18 @@ def inside_mask(frames_b: Tensor, time: int) -> Tensor:
 def strided(frames_b: Tensor, stride: int) -> Tensor:
     """Frames that a convolution with this stride, padded by half its kernel, makes of so many."""
     return torch.div(frames_b + stride - 1, stride, rounding_mode="floor")
+
+
+def recomputed(module: nn.Module, *inputs: Tensor, when: bool) -> Tensor:
+    """A module's output; with ``when``, while it trains, its inner values are computed again for their gradients.
+
+    Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
+    """
+    if when and module.training:
+        again: Tensor = checkpoint(module, *inputs, use_reentrant=False)
+        return again
+    out: Tensor = module(*inputs)
+    return out
 
 
 class Dropout(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steno.models.config import ResCnnBiGruConfig
-from steno.models.layers import BiGru, strided
+from steno.models.layers import BiGru, recomputed, strided
 from steno.models.residual_cnn import ResidualCnn1d, ResidualCnn2d
 
 
@@ -39,6 +39,7 @@ class ResCnnBiGru(nn.Module):
         x_btd, frames_b = self.cnn(features_btf, frames_b)
         x_btd = self.linear(x_btd)
         for norm, rnn in zip(self.rnn_norms, self.rnns, strict=True):
-            x_btd = x_btd + self.dropout(rnn(norm(x_btd), frames_b))
+            heard_btd = recomputed(rnn, norm(x_btd), frames_b, when=self.config.checkpoint_gradients)
+            x_btd = x_btd + self.dropout(heard_btd)
         x_btd = F.gelu(self.hidden(self.dropout(self.norm(x_btd))))
         return self.classifier(x_btd), frames_b

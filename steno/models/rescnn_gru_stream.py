@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steno.models.config import ResCnnGruStreamConfig
-from steno.models.layers import Dropout, inside_mask, strided
+from steno.models.layers import Dropout, inside_mask, recomputed, strided
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -109,10 +109,10 @@ class ResCnnGruStream(nn.Module):
             x_btd = x_btd * inside_mask(frames_b, x_btd.shape[1])[..., None]
         inside_bt1 = inside_mask(frames_b, x_btd.shape[1])[..., None]
         for block in self.blocks:
-            x_btd = block(x_btd, inside_bt1)
+            x_btd = recomputed(block, x_btd, inside_bt1, when=self.config.checkpoint_gradients)
         x_btd = self.linear(x_btd)
         for rnn in self.rnns:
-            x_btd = rnn(x_btd, inside_bt1)
+            x_btd = recomputed(rnn, x_btd, inside_bt1, when=self.config.checkpoint_gradients)
         return self._classify(x_btd), frames_b
 
     def step(self, features_btf: Tensor, clock: Clock, memory: Memory) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steno.models.config import ResCnnBiGruConfig
-from steno.models.layers import ChannelNorm, inside_mask, strided
+from steno.models.layers import ChannelNorm, inside_mask, recomputed, strided
 
 
 class ResidualCnn2d(nn.Module):
@@ -16,7 +16,7 @@ class ResidualCnn2d(nn.Module):
 
     def __init__(self, features: int, config: ResCnnBiGruConfig) -> None:
         super().__init__()
-        self._strides = config.stem_strides
+        self._strides, self._recompute = config.stem_strides, config.checkpoint_gradients
         channels = config.channels
         self.stem = nn.ModuleList(
             nn.Conv2d(1 if i == 0 else channels, channels, 3, stride=(stride, 2), padding=1)
@@ -41,7 +41,7 @@ class ResidualCnn2d(nn.Module):
             frames_b = strided(frames_b, stride)
             x_bctf = _masked(F.gelu(conv(x_bctf)), frames_b)
         for block in self.blocks:
-            x_bctf = block(x_bctf, frames_b)
+            x_bctf = recomputed(block, x_bctf, frames_b, when=self._recompute)
         return x_bctf.transpose(1, 2).flatten(2), frames_b
 
 
@@ -50,7 +50,7 @@ class ResidualCnn1d(nn.Module):
 
     def __init__(self, features: int, config: ResCnnBiGruConfig) -> None:
         super().__init__()
-        self._strides = config.stem_strides
+        self._strides, self._recompute = config.stem_strides, config.checkpoint_gradients
         self.size = config.channels
         self.stem = nn.ModuleList(
             nn.Conv1d(features if i == 0 else self.size, self.size, 5, stride=stride, padding=2)
@@ -73,7 +73,7 @@ class ResidualCnn1d(nn.Module):
             frames_b = strided(frames_b, stride)
             x_bct = _masked(F.gelu(norm(conv(x_bct))), frames_b)
         for block in self.blocks:
-            x_bct = block(x_bct, frames_b)
+            x_bct = recomputed(block, x_bct, frames_b, when=self._recompute)
         return x_bct.transpose(1, 2), frames_b
 
 

@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from steno.features.config import FeatureConfig
-from steno.models.config import ConformerConfig, JasperConfig, ModelConfig, QuartzNetConfig
+from steno.models.config import (
+    ConformerConfig,
+    JasperConfig,
+    ModelConfig,
+    QuartzNetConfig,
+    ResCnnBiGruConfig,
+    ResCnnGruStreamConfig,
+)
 from steno.models.export import export_onnx
 from steno.models.layers import MaskedBatchNorm, statistics
 from steno.models.registry import AcousticModel, build_encoder
@@ -115,11 +122,19 @@ def test_the_graph_is_the_model_at_lengths_that_were_not_traced(name: str, tmp_p
             np.testing.assert_allclose(found[row, :count], expected[row, :count].numpy(), atol=2e-4)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+RECURRENT: dict[str, ModelConfig] = {
+    "rescnn-bigru": ResCnnBiGruConfig(channels=4, blocks=2, rnn_layers=2, rnn_size=8),
+    "rescnn-bigru 1d": ResCnnBiGruConfig(convolution="1d", channels=8, blocks=2, rnn_layers=2, rnn_size=8),
+    "rescnn-gru-stream": ResCnnGruStreamConfig(channels=8, blocks=2, rnn_layers=2, rnn_size=8),
+}
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, *RECURRENT])
 def test_checkpointed_gradients_are_the_gradients(name: str) -> None:
     """With dropout, which has to fall on the same places when a block runs again."""
-    more = {"dropouts": (0.3, 0.3)} if isinstance(FAMILIES[name], JasperConfig | QuartzNetConfig) else {"dropout": 0.3}
-    config = FAMILIES[name].model_copy(update=more)
+    sizes = {**FAMILIES, **RECURRENT}[name]
+    more = {"dropouts": (0.3, 0.3)} if isinstance(sizes, JasperConfig | QuartzNetConfig) else {"dropout": 0.3}
+    config = sizes.model_copy(update=more)
     batch, frames = torch.randn(2, 40, 23, generator=torch.Generator().manual_seed(3)), torch.tensor([40, 21])
     gradients = []
     for checkpointed in (False, True):
