@@ -1,6 +1,7 @@
 """A recogniser over a model folder, on ONNX Runtime."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -53,9 +54,13 @@ class Recognizer:
         self.decoding = settle(self.config.decoding, options)
         self._nbest = options.nbest
         self.hotwords = options.hotwords
-        self._decoder = self._build_decoder(folder, options)
         self._folder, self._threads = folder, threads
-        self._session = self._load(verified(folder, self.config, ONNX))
+        graph = verified(folder, self.config, ONNX)
+        # ONNX Runtime loads the graph while the vocabulary of a language model is laid out.
+        with ThreadPoolExecutor(1) as beside:
+            loading = beside.submit(self._load, graph)
+            self._decoder = self._build_decoder(folder, options)
+            self._session = loading.result()
 
     @property
     def sample_rate(self) -> int:
