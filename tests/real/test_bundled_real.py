@@ -22,6 +22,9 @@ def test_most_words_are_right(steno: Callable) -> None:
     results = transcribe_files(recognizer, [row.audio for row in rows])
     found = score((row.id, row.text or "", one.transcript.text) for row, one in zip(rows, results, strict=True))  # type: ignore[union-attr]
     assert found.wer < 0.5
+    # Alone: in 8 bits activations have one scale a batch, so that a recording may come out otherwise in company.
+    (alone,) = transcribe_files(recognizer, [rows[0].audio])
     ran = steno("transcribe", rows[0].audio)
     assert ran.code == 0, ran.err
-    assert ran.out.strip() == found.utterances[0].hypothesis
+    assert alone.transcript is not None
+    assert ran.out.strip() == alone.transcript.text
