@@ -200,4 +200,4 @@ def test_no_microphone_no_portaudio_no_extra(
     failure: Exception = OSError("PortAudio library not found")
     assert "libportaudio2" in steno("listen", "--model", model).err
     failure = ModuleNotFoundError("No module named 'sounddevice'", name="sounddevice")
-    assert "pip install 'steno[mic]'" in steno("listen", "--model", model).err
+    assert "pip install '.[mic]'" in steno("listen", "--model", model).err

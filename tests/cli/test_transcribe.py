@@ -84,7 +84,6 @@ def test_mistakes(steno: Callable, model: Path, tones: Path, tmp_path: Path) -> 
         (("transcribe", f"{tmp_path}/*.wav", "--model", model), "there is no recording in it"),
         (("transcribe", file, "--model", tmp_path / "nowhere"), "nowhere"),
         (("transcribe", file, "--model", tmp_path), "config.yaml"),
-        (("transcribe", file), "--model"),
         (("transcribe", file, "--model", model, "--format", "xml"), "xml"),
     ):
         ran = steno(*arguments)

@@ -147,4 +147,4 @@ def test_score_without_flashlight_names_the_extra(
     monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
     ran = steno("lm", "score", built, novel)
     assert ran.code == 2
-    assert "steno[lm]" in ran.err
+    assert "pip install '.[lm]'" in ran.err

@@ -20,14 +20,13 @@ from steno.text import ENGLISH
 ROOT = os.environ.get("STENO_LIBRISPEECH")
 pytestmark = pytest.mark.skipif(ROOT is None, reason="STENO_LIBRISPEECH does not name a LibriSpeech folder")
 
-COMMAND = "from steno.batch import source; source.PART_SECONDS = 10.0; from steno.cli import main; main()"
+COMMAND = "from steno.batch import source; source.PART_SECONDS = 5.0; from steno.cli import main; main()"
 
 
 def test_stopped_twice_every_utterance_is_there_once_with_the_text_of_transcribe(
     tmp_path: Path, train_tiny: Any
 ) -> None:
     rows = prepare(Path(str(ROOT)) / "dev-clean", format="librispeech").utterances
-    rows = rows[:: len(rows) // 160][:160]
     write_manifest(tmp_path / "dev.jsonl", rows)
     write_manifest(tmp_path / "few.jsonl", sorted(rows, key=lambda row: row.duration)[:4])
     model = train_tiny(

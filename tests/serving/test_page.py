@@ -1,5 +1,6 @@
 """The live page in a real browser: what is spoken into it is what the command line hears."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -27,11 +28,16 @@ def test_spoken_words_appear_and_files_too(server: Running, model: Path, spoken:
     with Chromium(microphone) as browser:
         browser.open(server.url)
         browser.until("document.getElementById('model').textContent.includes('tiny')")
-        browser.run("document.getElementById('mic').click()")
-        browser.until(f"{STATUS} === 'Listening.'")
-        browser.until("document.getElementById('level').value > 0.3")
         # Captions are partial at first, and Chromium plays the file again and again: on a busy machine with gaps.
-        browser.until(f"{CAPTIONS}.includes({json.dumps(expected)})", seconds=60)
+        for attempt in range(4):
+            browser.run("document.getElementById('mic').click()")
+            browser.until(f"{STATUS} === 'Listening.'")
+            browser.until("document.getElementById('level').value > 0.3")
+            with contextlib.suppress(*([TimeoutError] if attempt < 3 else [])):
+                browser.until(f"{CAPTIONS}.includes({json.dumps(expected)})", seconds=30)
+                break
+            browser.run("document.getElementById('mic').click()")
+            browser.until(f"{STATUS} === 'Done.'")
         browser.run("document.getElementById('mic').click()")
         browser.until(f"{STATUS} === 'Done.'")
         browser.until("document.getElementById('player').duration > 1")

@@ -180,7 +180,7 @@ def test_mistakes_end_with_exit_code_2(steno: Callable[..., Any], model: Path, t
         assert "cannot be listened on" in told("--model", model, "--port", taken.getsockname()[1])
     assert "--watch follows a reference" in told("--model", model, "--watch")
     assert "not an origin" in told("--model", model, "--cors", "example.org")
-    assert "the options of steno serve: language" in told("--model", model, "--language", "english")
+    assert "the options of steno serve: `language`" in told("--model", model, "--language", "english")
     assert "workers" in told("--model", model, "--workers", 300)
     (tmp_path / "keys").write_text("short")
     assert "key 1" in told("--model", model, "--api-keys", tmp_path / "keys")

@@ -157,7 +157,7 @@ def test_a_store_without_its_library_names_the_extra(monkeypatch, url, library, 
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.setenv("AWS_PROFILE", "none")  # settings of its own, so that no former connection serves
     monkeypatch.setenv("AZURE_STORAGE_ANON", "true")
-    with pytest.raises(MissingExtraError, match=rf"steno\[{extra}\]"):
+    with pytest.raises(MissingExtraError, match=rf"'\.\[{extra}\]"):
         local(url)
 
 

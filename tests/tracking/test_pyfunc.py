@@ -5,7 +5,6 @@ import io
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,8 @@ import pytest
 import soundfile
 
 from steno import audio
+from steno.decoding.transcript import Transcript
 from steno.tracking import registry
-
-
-@dataclass(frozen=True)
-class Heard:
-    text: str
 
 
 class Counter:
@@ -30,8 +25,11 @@ class Counter:
     def __init__(self, folder):
         assert (Path(folder) / "config.yaml").is_file()
 
-    def transcribe(self, audios):
-        return [Heard(str(len(one))) for one in audios]
+    def emissions(self, audios):
+        return [len(one) for one in audios]
+
+    def decode(self, emission, offset=0.0):
+        return Transcript(str(emission))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +91,16 @@ def test_a_recording_that_fails_leaves_the_others_alone(model, wav, tmp_path):
     assert texts(rows) == ["1600", None, None, "1600"]
     assert [bool(row["error"]) for row in rows] == [False, True, True, False]
     assert "missing.wav" in rows[2]["error"]
+
+
+def test_a_long_recording_is_cut_as_on_the_command_line(model):
+    hum = 0.1 * np.sin(np.arange(12 * audio.SAMPLE_RATE) / 20)
+    pause = np.zeros(6 * audio.SAMPLE_RATE)
+    long = np.concatenate([hum, pause, hum, pause, hum]).astype(np.float32)
+    (text,) = texts(model.unwrap_python_model().predict(None, [long]))
+    pieces = [int(piece) for piece in text.split()]
+    assert len(pieces) > 1
+    assert max(pieces) <= 35 * audio.SAMPLE_RATE
 
 
 @pytest.mark.parametrize("form", ["inputs", "instances", "dataframe_split", "dataframe_records"])

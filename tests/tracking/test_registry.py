@@ -75,7 +75,7 @@ def test_a_folder_needs_no_mlflow(model_folder, monkeypatch):
 
 def test_without_mlflow_a_reference_names_the_extra(models, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"steno\[train\]"):
+    with pytest.raises(MissingExtraError, match=r"'\.\[train\]"):
         registry.resolve("models:/Speech/1", models)
 
 

@@ -188,6 +188,6 @@ def test_models_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
-    with pytest.raises(MissingExtraError, match=r"steno\[train\]"):
+    with pytest.raises(MissingExtraError, match=r"'\.\[train\]"):
         settled(TokenizerConfig(kind="bpe", size=60), TEXTS)
     assert issubclass(MissingExtraError, StenoError)
