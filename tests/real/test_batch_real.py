@@ -20,7 +20,11 @@ from steno.text import ENGLISH
 ROOT = os.environ.get("STENO_LIBRISPEECH")
 pytestmark = pytest.mark.skipif(ROOT is None, reason="STENO_LIBRISPEECH does not name a LibriSpeech folder")
 
-COMMAND = "from steno.batch import source; source.PART_SECONDS = 5.0; from steno.cli import main; main()"
+# A shell that starts tests in the background has them ignore Ctrl-C, and their children too.
+COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from steno.batch import source; source.PART_SECONDS = 5.0; from steno.cli import main; main()"
+)
 
 
 def test_stopped_twice_every_utterance_is_there_once_with_the_text_of_transcribe(

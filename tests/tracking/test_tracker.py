@@ -152,7 +152,7 @@ def test_what_a_closed_run_could_not_send_is_sent_by_sync(
 
     (done,) = sync(tmp_path / "run")
     assert (done.run_id, done.refused) == (tracker.run_id, 0)
-    assert done.records >= 4
+    assert done.records >= 3  # a metric, the model and the end; what came before may have been sent in time
     (again,) = sync(tmp_path / "run")
     assert again.records == 0
     assert not list((tracker.spool.folder / "files").glob("*"))
