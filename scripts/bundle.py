@@ -9,7 +9,7 @@ below the size that may travel with the package. How small-en was made is in its
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,15 @@ from steno.runtime.folder import CARD, read_config, write_config
 
 HOME = Path(__file__).resolve().parent.parent / "steno" / "bundled"
 MOST_BYTES = 20_000_000
+
+
+def _without_folders(told: Any, key: str = "") -> Any:
+    """A provenance whose files are named without the folders of the machine that it was made on."""
+    if isinstance(told, dict):
+        return {inner: _without_folders(value, inner) for inner, value in told.items()}
+    if key == "started_from":
+        return "the model of the first step"
+    return Path(told).name if key in ("manifest", "data") else told
 
 
 def main(
@@ -34,7 +43,8 @@ def main(
         folder.mkdir()
         copy_runnable(export, config, folder)
         shutil.copyfile(card, folder / CARD)
-        write_config(folder, config.model_copy(update={"name": name}))
+        told = _without_folders(config.provenance)
+        write_config(folder, config.model_copy(update={"name": name, "provenance": told}))
         size = sum(path.stat().st_size for path in folder.iterdir())
         if size > MOST_BYTES:
             raise StenoError(f"{export}: {size / 1e6:.2f} MB are more than {MOST_BYTES / 1e6:g} MB")
