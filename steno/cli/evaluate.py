@@ -46,9 +46,10 @@ def evaluate(
     from steno.evaluation.normalization import Normalization
     from steno.evaluation.report import evaluation_report
     from steno.runtime import Recognizer
+    from steno.tracking.lookup import is_reference
     from steno.tracking.registry import resolve
 
-    logged = model.startswith(("models:", "runs:")) if log is None else log
+    logged = is_reference(model) if log is None else log
     refuse_idle_option("--audio", audio is not None and report is None and not logged, "--report or --log")
     manifest = Manifest(data)
     asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)

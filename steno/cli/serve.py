@@ -60,7 +60,7 @@ def serve(
     from steno.config import validate
     from steno.errors import ModelError, StenoError
     from steno.runtime.folder import read_config
-    from steno.serving.config import ServeConfig
+    from steno.serving.config import MOST_WORKERS, ServeConfig
     from steno.serving.keys import read_keys
     from steno.serving.server import serve as run
     from steno.storage import is_remote
@@ -84,7 +84,7 @@ def serve(
     settings = {
         "names": tuple(name or (read_config(folder).name,)),
         "language": language,
-        "workers": workers or min(os.cpu_count() or 1, 256),
+        "workers": workers or min(os.cpu_count() or 1, MOST_WORKERS),
         "max_queue": max_queue,
         "max_streams": max_streams,
         "max_seconds": max_seconds,

@@ -12,10 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from steno.models.config import ConformerConfig
-from steno.models.layers import Dropout, inside_mask, strided
+from steno.models.layers import Dropout, inside_mask, recomputed, strided
 
 
 class Place(NamedTuple):
@@ -89,10 +88,7 @@ class Conformer(nn.Module):
     def _run(self, block: nn.Module, number: int, x_btd: Tensor, place: Place) -> Tensor:
         if self._skipped(number):
             return x_btd
-        if self.training and self.config.checkpoint_gradients:
-            return checkpoint(block, x_btd, place, use_reentrant=False)
-        out: Tensor = block(x_btd, place)
-        return out
+        return recomputed(block, x_btd, place, when=self.config.checkpoint_gradients)
 
     def _skipped(self, number: int) -> bool:
         """Stochastic depth. Source: Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ def strided(frames_b: Tensor, stride: int) -> Tensor:
     return torch.div(frames_b + stride - 1, stride, rounding_mode="floor")
 
 
-def recomputed(module: nn.Module, *inputs: Tensor, when: bool) -> Tensor:
+def recomputed(module: nn.Module, *inputs: Any, when: bool) -> Tensor:
     """A module's output; with ``when``, while it trains, its inner values are computed again for their gradients.
 
     Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.

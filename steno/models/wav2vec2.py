@@ -15,13 +15,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from steno.errors import MissingExtraError, ModelError
 from steno.features.config import FeatureConfig, MaskConfig
 from steno.features.masking import apply_masks
 from steno.models.config import Wav2Vec2Config, Wav2Vec2Sizes
-from steno.models.layers import inside_mask
+from steno.models.layers import inside_mask, recomputed
 
 _OFFLINE = "Give a folder with config.json and model.safetensors, or download the checkpoint where there is a network."
 
@@ -130,10 +129,7 @@ class Wav2Vec2(nn.Module):
         for layer in encoder.layers:
             if self.training and float(torch.rand(())) < self.config.layer_drop:
                 continue
-            if self.training and self.config.checkpoint_gradients:
-                x_btd = checkpoint(layer, x_btd, heard_b11t, use_reentrant=False)
-            else:
-                x_btd = layer(x_btd, attention_mask=heard_b11t)
+            x_btd = recomputed(layer, x_btd, heard_b11t, when=self.config.checkpoint_gradients)
         return encoder.layer_norm(x_btd) if stable else x_btd
 
 

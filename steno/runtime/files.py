@@ -126,15 +126,16 @@ def joined(parts: Sequence[Transcript]) -> Transcript:
     """One transcript of a recording's parts; its other readings are the best of all that theirs make together."""
     if len(parts) == 1:
         return parts[0]
+    text = " ".join(part.text for part in parts if part.text)
     return Transcript(
-        " ".join(part.text for part in parts if part.text),
+        text,
         tuple(word for part in parts for word in part.words),
-        _alternatives(parts),
+        _alternatives(parts, text),
         sum(part.score for part in parts),
     )
 
 
-def _alternatives(parts: Sequence[Transcript]) -> tuple[Alternative, ...]:
+def _alternatives(parts: Sequence[Transcript], best: str) -> tuple[Alternative, ...]:
     most = max((len(part.alternatives) for part in parts), default=0)
     if not most:
         return ()
@@ -148,7 +149,6 @@ def _alternatives(parts: Sequence[Transcript]) -> tuple[Alternative, ...]:
                 scores[text] = max(scores.get(text, -math.inf), score + one.score)
         # One more than is asked for, because the best is no alternative.
         whole = dict(sorted(scores.items(), key=lambda reading: -reading[1])[: most + 1])
-    best = " ".join(part.text for part in parts if part.text)
     return tuple(Alternative(text, score) for text, score in whole.items() if text != best)[:most]
 
 

@@ -5,6 +5,8 @@ from pydantic import Field
 from steno.config import Strict
 from steno.decoding.options import DecodingOptions
 
+MOST_WORKERS = 256
+
 
 class ServeConfig(Strict):
     """What ``steno serve`` is told. Sizes are bytes, times are seconds.
@@ -17,7 +19,7 @@ class ServeConfig(Strict):
 
     names: tuple[str, ...] = Field(min_length=1)
     language: str = Field("en", pattern=r"^[a-z]{2,3}$")
-    workers: int = Field(2, ge=1, le=256)
+    workers: int = Field(2, ge=1, le=MOST_WORKERS)
     max_queue: int = Field(64, ge=1)
     max_streams: int = Field(64, ge=0)
     max_seconds: float = Field(600, gt=0)

@@ -38,6 +38,11 @@ class Located:
     version: int | None = None
 
 
+def is_reference(model: str) -> bool:
+    """Whether a MODEL means one in MLflow, rightly spelt or not."""
+    return model.startswith(("models:", "runs:"))
+
+
 def check_reference(text: str) -> None:
     """Refuse what is not spelt like a reference to a model in MLflow.
 

@@ -112,7 +112,7 @@ def resolve(model: str | os.PathLike[str], uri: str | None = None) -> Path:
     text = os.fspath(model)
     if is_remote(text):
         return fetch_folder(text, must_hold="config.yaml")
-    if not text.startswith(("models:", "runs:")):
+    if not lookup.is_reference(text):
         if not Path(text).exists() and (found := bundled.folder(text)):
             return found
         _check_folder(Path(text))
@@ -124,7 +124,7 @@ def resolve(model: str | os.PathLike[str], uri: str | None = None) -> Path:
 
 def is_kept_elsewhere(model: str) -> bool:
     """Whether a MODEL is no folder of the user's own: what :func:`resolve` gives for it is not to be changed."""
-    if model.startswith(("models:", "runs:")) or is_remote(model):
+    if lookup.is_reference(model) or is_remote(model):
         return True
     return not Path(model).exists() and bundled.folder(model) is not None
 

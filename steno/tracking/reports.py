@@ -53,7 +53,7 @@ def log_evaluation(analysis: Analysis, html: str, model: str, uri: str | None = 
     store.prepare()
     with lookup.explained(address, f"logging the evaluation of {model}"):
         client = store.client(address)
-        located = lookup.locate(client, model) if model.startswith(("models:", "runs:")) else None
+        located = lookup.locate(client, model) if lookup.is_reference(model) else None
         tags = {"steno.kind": "evaluation", "steno.model": model}
         if located and located.name:
             tags |= {"steno.model_name": located.name, "steno.model_version": str(located.version)}
@@ -89,7 +89,7 @@ def log_parity(
     store.prepare()
     with lookup.explained(address, f"logging the parity report of {model}"):
         client = store.client(address)
-        located = lookup.locate(client, model) if model.startswith(("models:", "runs:")) else None
+        located = lookup.locate(client, model) if lookup.is_reference(model) else None
         return log_run(
             client,
             address,

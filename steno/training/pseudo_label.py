@@ -48,7 +48,7 @@ def pseudo_label(
         if reason:
             found.left_out.append((path, reason))
         elif result.transcript is not None:
-            confidence = rounded(result.transcript.confidence)
+            confidence = _rounded(result.transcript.confidence)
             extra = {"confidence": confidence, "labelled_by": label}
             text = result.transcript.text
             found.utterances.append(Utterance(names[path], path.resolve(), result.seconds, text, extra=extra))
@@ -74,7 +74,7 @@ def provenance(recognizer: Recognizer, model: str, found: Labelled, min_confiden
 _UNSURE, _SILENT, _LONG = "is less than", "no word is heard", "lasts longer than"
 
 
-def rounded(confidence: float | None) -> float | None:
+def _rounded(confidence: float | None) -> float | None:
     """As the manifest has it, so that what is read there can be given as the least one."""
     return None if confidence is None else round(confidence, 4)
 
@@ -84,7 +84,7 @@ def _objection(result: FileResult, min_confidence: float) -> str:
         return str(result.error.message if result.error else "it could not be transcribed")
     if result.seconds > LONGEST_SECONDS:
         return f"{_LONG} {LONGEST_SECONDS:g} s: {result.seconds:.1f} s; cut it first"
-    confidence = rounded(result.transcript.confidence)
+    confidence = _rounded(result.transcript.confidence)
     if confidence is None or not result.transcript.text:
         return _SILENT
     if confidence < min_confidence:

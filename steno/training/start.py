@@ -36,15 +36,12 @@ def start_from(
     """
     folder = resolve(reference, uri)
     config = read_config(folder)
-    for key, ours, theirs in (
-        ("model.architecture", recipe.model.architecture, config.model.architecture),
-        ("features", recipe.features, config.features),
-    ):
-        if ours != theirs:
-            raise RecipeError(
-                f"training.start_from {reference}: it was trained with other {key}: {_differing(theirs, ours)}",
-                "Give the recipe the same settings, or start without it.",
-            )
+    if recipe.model.architecture != config.model.architecture:
+        raise _other(reference, f"model.architecture: {config.model.architecture}, not {recipe.model.architecture}")
+    if recipe.features != config.features:
+        theirs, ours = config.features.model_dump(), recipe.features.model_dump()
+        differing = (f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in theirs if theirs[key] != ours[key])
+        raise _other(reference, f"features: {', '.join(differing)}")
     own = model.state_dict()
     found = _weights(folder, config, own.keys())
     same_labels = recipe.tokenizer.build().tokens == config.tokenizer.build().tokens
@@ -76,8 +73,8 @@ def _weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) -> dict[
     return found
 
 
-def _differing(theirs: object, ours: object) -> str:
-    if isinstance(theirs, str):
-        return f"{theirs}, not {ours}"
-    there, here = (settings.model_dump() for settings in (theirs, ours))  # type: ignore[attr-defined]
-    return ", ".join(f"{key} {there[key]!r}, not {here[key]!r}" for key in there if there[key] != here[key])
+def _other(reference: str, what: str) -> RecipeError:
+    return RecipeError(
+        f"training.start_from {reference}: it was trained with other {what}",
+        "Give the recipe the same settings, or start without it.",
+    )

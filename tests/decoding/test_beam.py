@@ -160,7 +160,10 @@ def pieces_emission(labels: list[int], near: dict[int, int] | None = None) -> np
 
 def test_pieces_are_spelt_without_a_language_model_and_with_one_of_words(tmp_path: Path) -> None:
     cat_a = pieces_emission([1, 2, 3], near={1: 4})
-    read = lambda decoder: transcript(decoder.decode(cat_a), cat_a, PIECES.tokens, 0.04).text  # noqa: E731
+
+    def read(decoder: BeamDecoder) -> str:
+        return transcript(decoder.decode(cat_a), cat_a, PIECES.tokens, 0.04).text
+
     assert read(BeamDecoder(PIECES, WIDE)) == "cat a"
     lm = tmp_path / "lm.arpa"
     (tmp_path / "text").write_text("a cab a\ncab cab a\n" * 3 + "cat\n")

@@ -242,6 +242,15 @@ def with_fake_workers(scene: Callable[[FilePool, list[Fake]], Awaitable[None]]) 
     asyncio.run(asyncio.wait_for(play(), 20))
 
 
+async def answered_by_the_next(pool: FilePool, workers: list[Fake]) -> None:
+    """Another worker has taken the place of the first, and works."""
+    job = pool.submit(io.BytesIO(b"2"), 1, monotonic() + 15)
+    while len(workers) < 2 or not workers[1].sent:
+        await asyncio.sleep(0.01)
+    await workers[1].answers.put(({"id": job.number, "text": "ab"}, b""))
+    assert (await job.answer)["text"] == "ab"
+
+
 def test_who_is_late_costs_the_others_of_the_batch_nothing() -> None:
     async def scene(pool: FilePool, workers: list[Fake]) -> None:
         late = pool.submit(io.BytesIO(b"1"), 1, monotonic() + 0.2)
@@ -264,11 +273,7 @@ def test_a_worker_for_which_nobody_waits_any_more_is_replaced() -> None:
         with pytest.raises(ApiError, match="longer than the server allows"):
             await late.answer
         await workers[0].stopped.wait()
-        job = pool.submit(io.BytesIO(b"2"), 1, monotonic() + 15)
-        while len(workers) < 2 or not workers[1].sent:
-            await asyncio.sleep(0.01)
-        await workers[1].answers.put(({"id": job.number, "text": "ab"}, b""))
-        assert (await job.answer)["text"] == "ab"
+        await answered_by_the_next(pool, workers)
 
     with_fake_workers(scene)
 
@@ -297,10 +302,6 @@ def test_a_batch_that_nobody_thought_of_fails_alone() -> None:
         await workers[0].answers.put(("no frame", b""))
         with pytest.raises(ApiError, match="log says why"):
             await job.answer
-        again = pool.submit(io.BytesIO(b"2"), 1, monotonic() + 15)
-        while len(workers) < 2 or not workers[1].sent:
-            await asyncio.sleep(0.01)
-        await workers[1].answers.put(({"id": again.number, "text": "ab"}, b""))
-        assert (await again.answer)["text"] == "ab"
+        await answered_by_the_next(pool, workers)
 
     with_fake_workers(scene)

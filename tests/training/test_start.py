@@ -9,6 +9,9 @@ import tiny
 import yaml
 
 from steno.errors import ModelError, RecipeError
+from steno.models.registry import AcousticModel
+from steno.training.recipe import load_recipe
+from steno.training.start import start_from
 
 SLOW = {"lr": 1e-6}
 
@@ -67,3 +70,13 @@ def test_an_export_gives_its_weights_back_or_says_that_it_cannot(train_tiny: Any
     export_onnx(model, tmp_path / "gru")
     with pytest.raises(ModelError, match="does not give all weights back"):
         train_tiny("gru-run", training={"epochs": 1, "start_from": str(tmp_path / "gru")})
+
+
+def test_the_recipe_that_tunes_the_bundled_model_fits_it() -> None:
+    """Every weight is taken; none starts afresh."""
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "fine-tune-small-en.yaml")
+    model = AcousticModel(recipe.features, recipe.model, len(recipe.tokenizer.build()))
+    assert recipe.training.start_from == "small-en"
+    said: list[str] = []
+    start_from(model, "small-en", recipe, None, said.append)
+    assert said == ["starting from small-en"]
