@@ -148,9 +148,11 @@ class Pushing:
         self._mirror, self._watched, self._say = mirror, mirror.folder / watched, say
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="steno-push", daemon=True)
+        self._pushed: object = None
         self._away = False
 
     def __enter__(self) -> "Pushing":
+        self._pushed = _stamp(self._watched)  # not in the thread: what is written from here on is news
         self._thread.start()
         return self
 
@@ -166,9 +168,8 @@ class Pushing:
             ) from error
 
     def _run(self) -> None:
-        pushed = _stamp(self._watched)
         while not self._stop.wait(POLL_SECONDS):
-            if (stamp := _stamp(self._watched)) == pushed:
+            if (stamp := _stamp(self._watched)) == self._pushed:
                 continue
             try:
                 self._mirror.push()
@@ -179,7 +180,7 @@ class Pushing:
                 continue
             if self._away:
                 self._say(f"{self._mirror.place.url}: what was saved is in the store again")
-            pushed, self._away = stamp, False
+            self._pushed, self._away = stamp, False
 
 
 def _picture(folder: Path, target: Path) -> list[str]:
