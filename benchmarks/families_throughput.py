@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 HOME = Path(__file__).resolve().parent
 # A checkpoint to be fetched first is left to whoever names its recipe.
-RECIPES = sorted(path for path in HOME.parent.glob("recipes/librispeech-6h*.yaml") if "wav2vec2" not in path.name)
+RECIPES = sorted(
+    path for path in HOME.parent.glob("recipes/librispeech-6h*.yaml") if not path.stem.endswith(("wav2vec2", "gpu"))
+)
 CHARACTERS_A_SECOND = 14
 PRECISIONS = ("32", "bf16")
 _SIDE = {"cpu": 1536, "cuda": 8192}
@@ -63,7 +65,9 @@ class Measured:
         return self.flops / self.matrix_flops
 
 
-def measure(recipe: "Recipe", precision: str, seconds: float, steps: int, device: str) -> Measured:
+def measure(
+    recipe: "Recipe", precision: str, seconds: float, steps: int, device: str, batch: int | None = None
+) -> Measured:
     """Train for some steps on noise.
 
     Args:
@@ -72,6 +76,7 @@ def measure(recipe: "Recipe", precision: str, seconds: float, steps: int, device
         seconds: length of each utterance.
         steps: that are timed, after one that is not.
         device: cpu or cuda.
+        batch: utterances a step; None: as many as the recipe allows.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -89,7 +94,7 @@ def measure(recipe: "Recipe", precision: str, seconds: float, steps: int, device
     model = AcousticModel(recipe.features, recipe.model, labels + 1).to(device).train()
     optimizer = build_optimizer(model, recipe.optimizer, model.learning_rate_scales())
     data = recipe.data
-    count = max(1, min(data.batch_size, int(data.batch_seconds / seconds)))
+    count = batch or max(1, min(data.batch_size, int(data.batch_seconds / seconds)))
     samples_bn = 0.1 * torch.randn(count, round(seconds * recipe.features.sample_rate), device=device)
 
     counter = FlopCounterMode(display=False)  # torch's own count of the way back takes grouped convolutions for dense
@@ -201,6 +206,9 @@ def main(
         int | None, typer.Option(help="Threads of torch on a CPU; one a core by default.", min=1)
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    batch: Annotated[
+        int | None, typer.Option(help="Utterances a step; by default as many as the recipe allows.", min=1)
+    ] = None,
     one: Annotated[bool, typer.Option("--one", hidden=True)] = False,
 ) -> None:
     """Measure training throughput and peak memory of families of models."""
@@ -214,13 +222,14 @@ def main(
 
         if threads:
             torch.set_num_threads(threads)
-        print(json.dumps(asdict(measure(load_recipe(found[0]), precision or "32", seconds, steps, device))))
+        print(json.dumps(asdict(measure(load_recipe(found[0]), precision or "32", seconds, steps, device, batch))))
         return
     rows = []
     for recipe in found:
         for kind in (precision,) if precision else PRECISIONS:
             options = ["--precision", kind, "--seconds", str(seconds), "--steps", str(steps), "--device", device]
             options += ["--threads", str(threads)] if threads else []
+            options += ["--batch", str(batch)] if batch else []
             command = [sys.executable, __file__, str(recipe), *options, "--one"]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode:

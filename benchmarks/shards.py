@@ -79,7 +79,7 @@ def load(data: Path, seconds: float, workers: int) -> None:
         batch_seconds=BATCH_SECONDS,
         batch_size=BATCH_SIZE,
         seed=1,
-        epoch=0,
+        number=0,
         shard_starts=manifest.shard_starts,
     )
     planned = time.perf_counter()

@@ -17,23 +17,23 @@ def plan_batches(
     batch_seconds: float,
     batch_size: int,
     seed: int,
-    epoch: int,
+    number: int,
     by_length: bool = False,
     shard_starts: Indices | None = None,
     window: int = WINDOW,
 ) -> list[Indices]:
-    """Batches of one epoch; every index stands in exactly one of them.
+    """Batches of one pass through the data; every index stands in exactly one of them.
 
-    Utterances are sorted by a duration that is jittered by up to 5 %, so that each epoch makes other batches;
+    Utterances are sorted by a duration that is jittered by up to 5 %, so that each pass makes other batches;
     each batch takes neighbours while ``longest × count`` stays within ``batch_seconds`` (a single utterance is
     always taken) and ``count`` within ``batch_size``; the batches are shuffled, or with ``by_length`` go from
     short to long.
 
     Of a sharded corpus, ``shard_starts`` (shards + 1,), the shards are shuffled, and so many of them at a time are
-    batched in this way: an epoch goes through the shards once. Then ``indices`` must be ascending. With ``by_length``
+    batched in this way: a pass goes through the shards once. Then ``indices`` must be ascending. With ``by_length``
     it cannot: each batch may come from any shard.
     """
-    generator = np.random.default_rng([seed, epoch])
+    generator = np.random.default_rng([seed, number])
     groups = [indices]
     if shard_starts is not None and not by_length:
         groups = _windows(indices, shard_starts, window, generator)

@@ -18,6 +18,9 @@ class DataConfig(Strict):
     limit: int | None = Field(None, ge=1, description="use only the first N utterances of the training set")
     batch_seconds: float = Field(240.0, gt=0, description="padded seconds of audio in a batch, at most")
     batch_size: int = Field(64, ge=1, description="utterances in a batch, at most")
+    passes: int = Field(
+        1, ge=1, description="times that an epoch goes through the training set: more, for a small set on a fast device"
+    )
     max_seconds: float = Field(35.0, gt=0, description="longer training utterances are left out, and named")
     short_first: int = Field(0, ge=0, description="so many first epochs go from short utterances to long ones")
     shuffle_shards: int | None = Field(

@@ -1,7 +1,7 @@
 """Batches of audio for training and validation, decoded and augmented in worker processes.
 
-What a batch holds depends on nothing but the manifest, the settings, the seed, the epoch and its place in the
-epoch: not on the number of workers or processes, nor on what was loaded before. So training can stop anywhere
+What a batch holds depends on nothing but the manifest, the settings, the seed, the pass and its place in the
+pass: not on the number of workers or processes, nor on what was loaded before. So training can stop anywhere
 and go on.
 """
 
@@ -83,7 +83,7 @@ class Batch(NamedTuple):
 
 
 class UtteranceDataset(Dataset[Item | Failure]):
-    """Decodes, and augments if asked to, the utterance at (epoch, index).
+    """Decodes, and augments if asked to, the utterance at (pass, index).
 
     Args:
         manifest: the utterances.
@@ -108,10 +108,10 @@ class UtteranceDataset(Dataset[Item | Failure]):
         self._sample_rate, self._views = sample_rate, views
 
     def __getitem__(self, key: tuple[int, int]) -> Item | Failure:
-        epoch, index = key
+        number, index = key
         utterance = self._manifest[index]
         try:
-            return self._load(utterance, index, np.random.default_rng([self._seed, epoch, index]))
+            return self._load(utterance, index, np.random.default_rng([self._seed, number, index]))
         except (AudioError, TextError) as error:
             return Failure(utterance.id, error.message)
 
@@ -155,15 +155,15 @@ def collate(items: Sequence[Item | Failure]) -> Batch:
 
 
 class _Plan(Sampler[list[tuple[int, int]]]):
-    """The batches that the loader is to fetch next, which change from epoch to epoch."""
+    """The batches that the loader is to fetch next, which change from pass to pass."""
 
     def __init__(self) -> None:
-        self.epoch = 0
+        self.passes: Sequence[int] = []
         self.batches: Sequence[Indices] = []
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for batch in self.batches:
-            yield [(self.epoch, int(index)) for index in batch]
+        for number, batch in zip(self.passes, self.batches, strict=True):
+            yield [(number, int(index)) for index in batch]
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -177,9 +177,12 @@ class BatchLoader:
         workers: processes that load ahead; 0 loads in this process.
         rank: which part of each global batch this process takes …
         world_size: … of how many.
+        pinned: whether batches lie in memory that a GPU copies from while it computes.
     """
 
-    def __init__(self, dataset: UtteranceDataset, workers: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, dataset: UtteranceDataset, workers: int, rank: int = 0, world_size: int = 1, pinned: bool = False
+    ) -> None:
         self._rank, self._world_size = rank, world_size
         self._plan = _Plan()
         self._loader = DataLoader(
@@ -191,13 +194,18 @@ class BatchLoader:
             prefetch_factor=4 if workers else None,
             multiprocessing_context="forkserver" if workers else None,
             worker_init_fn=_quiet_worker,
+            pin_memory=pinned,
             # A generator of its own: drawing the workers' seed must not move the global one.
             generator=torch.Generator(),
         )
 
-    def load(self, batches: Sequence[Indices], epoch: int = 0) -> Iterator[Batch]:
-        """This process's part of each global batch, in order."""
-        self._plan.epoch = epoch
+    def load(self, batches: Sequence[Indices], passes: Sequence[int] | int = 0) -> Iterator[Batch]:
+        """This process's part of each global batch, in order.
+
+        ``passes`` is the number of the pass through the data that the batches, or each of them, belong to: with the
+        seed it decides what augmentation draws.
+        """
+        self._plan.passes = [passes] * len(batches) if isinstance(passes, int) else passes
         self._plan.batches = [share(batch, self._rank, self._world_size) for batch in batches]
         yield from self._loader
 

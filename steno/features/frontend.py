@@ -5,6 +5,8 @@ ONNX, and gives a stream the frames that it gives the whole file. Every utteranc
 it would get alone: its edges are reflected at its own end, not at the batch's.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -80,7 +82,8 @@ class FrontEnd(nn.Module):
     def transform(self, padded_bm: Tensor, frames_b: Tensor) -> Tensor:
         """Normalised features (B, T, F) of signals (B, M) whose edges are already there."""
         c = self.config
-        spectrum_bft = F.conv1d(padded_bm[:, None], self.kernels, stride=c.hop_length)
+        with _in_full_precision(padded_bm.device):
+            spectrum_bft = F.conv1d(padded_bm[:, None], self.kernels, stride=c.hop_length)
         real_bft, imaginary_bft = spectrum_bft.chunk(2, dim=1)
         x = (real_bft.square() + imaginary_bft.square()).transpose(1, 2)
         if c.power != 2:
@@ -116,6 +119,15 @@ class FrontEnd(nn.Module):
         inside_bt1 = (torch.arange(power_btf.shape[1], device=frames_b.device) < frames_b[:, None])[..., None]
         loudest_b = decibels_btf.masked_fill(~inside_bt1, -torch.inf).amax(dim=(1, 2), keepdim=True)
         return torch.maximum(decibels_btf, loudest_b - self.config.top_db)
+
+
+def _in_full_precision(device: torch.device) -> AbstractContextManager[None]:
+    """On a GPU, convolutions of float32 are rounded to ten bits (TF32) unless told otherwise: the noise of that, 60 dB
+    below the loudest, would fill the bands that are all but silent."""
+    if device.type != "cuda":
+        return nullcontext()
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return flags
 
 
 def _standardised(x_btf: Tensor, inside_bt1: Tensor, frames_b: Tensor) -> Tensor:

@@ -144,14 +144,17 @@ def _run(
         if fabric.is_global_zero:
             start_from(model, start, recipe, tracking_uri, display.message)
         model.load_state_dict(told(fabric, dict(model.state_dict()), {})[0])
-    place = {"rank": fabric.global_rank, "world_size": fabric.world_size}
     rate = recipe.features.sample_rate
     dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)
     train_set = UtteranceDataset(
         manifests["train"], tokenizer, recipe.augment, recipe.seed, rate, views=2 if recipe.training.consistency else 1
     )
-    dev_loader = BatchLoader(dev_set, recipe.data.workers, **place)
-    loader = BatchLoader(train_set, recipe.data.workers, **place)
+    loader, dev_loader = (
+        BatchLoader(
+            dataset, recipe.data.workers, fabric.global_rank, fabric.world_size, pinned=fabric.device.type == "cuda"
+        )
+        for dataset in (train_set, dev_set)
+    )
     batch_size, batch_seconds = recipe.data.batch_size, recipe.data.batch_seconds
     validator = Validator(fabric, manifests["dev"], dev_loader, tokenizer, batch_seconds, batch_size)
     if not resume and not start and recipe.features.normalize == "corpus":

@@ -137,23 +137,14 @@ class Trainer:
     # ---- an epoch ------------------------------------------------------------------------------------------
 
     def _train_epoch(self, interrupt: Interrupt) -> None:
-        data, state = self._recipe.data, self.state
-        batches = plan_batches(
-            self._manifest.durations,
-            self._indices,
-            batch_seconds=data.batch_seconds,
-            batch_size=data.batch_size,
-            seed=self._recipe.seed,
-            epoch=state.epoch,
-            by_length=state.epoch < data.short_first,
-            shard_starts=self._manifest.shard_starts,
-            window=data.shuffle_shards or WINDOW,
-        )
-        self._display.epoch(state.epoch + 1, self._recipe.training.epochs, len(batches), state.batch)
+        state = self.state
+        planned = self._planned(state.epoch)
+        self._display.epoch(state.epoch + 1, self._recipe.training.epochs, len(planned), state.batch)
         self.model.train()
         started = time.monotonic()
-        for batch in self._loader.load(batches[state.batch :], state.epoch):
-            self._step(batch, len(batches), interrupt)
+        left = planned[state.batch :]
+        for batch in self._loader.load([batch for _, batch in left], [number for number, _ in left]):
+            self._step(batch, len(planned), interrupt)
             now = time.monotonic()
             state.sums.wall_seconds += now - started
             started = now
@@ -162,6 +153,25 @@ class Trainer:
                 raise Interrupted
             if now - self._saved_at >= self._recipe.training.checkpoint_seconds:
                 self._save()
+
+    def _planned(self, epoch: int) -> list[tuple[int, Indices]]:
+        """The batches of an epoch, each with the number of its pass through the data."""
+        data = self._recipe.data
+        return [
+            (number, batch)
+            for number in range(epoch * data.passes, (epoch + 1) * data.passes)
+            for batch in plan_batches(
+                self._manifest.durations,
+                self._indices,
+                batch_seconds=data.batch_seconds,
+                batch_size=data.batch_size,
+                seed=self._recipe.seed,
+                number=number,
+                by_length=epoch < data.short_first,
+                shard_starts=self._manifest.shard_starts,
+                window=data.shuffle_shards or WINDOW,
+            )
+        ]
 
     def _end_epoch(self, validation: Validation) -> None:
         state, sums = self.state, self.state.sums
@@ -327,10 +337,11 @@ class Trainer:
             self._name_bad(identity, reason)
         sums = self.state.sums
         sums.bad += count
-        if sums.bad > max(1.0, self._recipe.training.max_bad * len(self._indices)):
+        used = len(self._indices) * self._recipe.data.passes
+        if sums.bad > max(1.0, self._recipe.training.max_bad * used):
             named = list(self.state.bad.items())[-5:]
             raise StenoError(
-                f"{sums.bad} of {len(self._indices)} utterances could not be used in this epoch, the last of them: "
+                f"{sums.bad} of {used} utterances could not be used in this epoch, the last of them: "
                 + "; ".join(f"{identity} ({reason})" for identity, reason in named),
                 f"Find and remove them with: steno data check {self._manifest.path} --fix clean.jsonl "
                 "(or allow more of them with training.max_bad=…)",

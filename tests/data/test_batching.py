@@ -1,4 +1,4 @@
-"""Batches hold every utterance once, stay within both bounds, and depend on seed and epoch alone."""
+"""Batches hold every utterance once, stay within both bounds, and depend on seed and pass alone."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from steno.data.batching import group_sorted, plan_batches, share
 DURATIONS = st.lists(st.floats(0.125, 40, width=32), min_size=1, max_size=80)
 
 
-def plan(durations: list[float], seconds: float, size: int, seed: int = 0, epoch: int = 0) -> list[list[int]]:
+def plan(durations: list[float], seconds: float, size: int, seed: int = 0, number: int = 0) -> list[list[int]]:
     """Batches over the even indices only, as a limit or a filter leaves them."""
     batches = plan_batches(
         np.array(durations, dtype=np.float32),
@@ -20,15 +20,15 @@ def plan(durations: list[float], seconds: float, size: int, seed: int = 0, epoch
         batch_seconds=seconds,
         batch_size=size,
         seed=seed,
-        epoch=epoch,
+        number=number,
     )
     return [batch.tolist() for batch in batches]
 
 
 @settings(deadline=None)
-@given(durations=DURATIONS, seconds=st.floats(0.5, 100), size=st.integers(1, 20), epoch=st.integers(0, 5))
-def test_each_once_and_within_both_bounds(durations: list[float], seconds: float, size: int, epoch: int) -> None:
-    batches = plan(durations, seconds, size, epoch=epoch)
+@given(durations=DURATIONS, seconds=st.floats(0.5, 100), size=st.integers(1, 20), number=st.integers(0, 5))
+def test_each_once_and_within_both_bounds(durations: list[float], seconds: float, size: int, number: int) -> None:
+    batches = plan(durations, seconds, size, number=number)
     assert sorted(index for batch in batches for index in batch) == list(range(0, len(durations), 2))
     for batch in batches:
         assert 1 <= len(batch) <= size
@@ -36,13 +36,13 @@ def test_each_once_and_within_both_bounds(durations: list[float], seconds: float
         assert padded <= seconds * (1 + 1e-6) or len(batch) == 1
 
 
-def test_seed_and_epoch_decide() -> None:
+def test_seed_and_pass_decide() -> None:
     durations = np.random.default_rng(0).uniform(1, 20, 200).tolist()
-    assert plan(durations, 60, 8, seed=1, epoch=2) == plan(durations, 60, 8, seed=1, epoch=2)
-    assert plan(durations, 60, 8, seed=1, epoch=2) != plan(durations, 60, 8, seed=1, epoch=3)
-    assert plan(durations, 60, 8, seed=1, epoch=2) != plan(durations, 60, 8, seed=2, epoch=2)
-    first = {frozenset(batch) for batch in plan(durations, 60, 8, epoch=0)}
-    second = {frozenset(batch) for batch in plan(durations, 60, 8, epoch=1)}
+    assert plan(durations, 60, 8, seed=1, number=2) == plan(durations, 60, 8, seed=1, number=2)
+    assert plan(durations, 60, 8, seed=1, number=2) != plan(durations, 60, 8, seed=1, number=3)
+    assert plan(durations, 60, 8, seed=1, number=2) != plan(durations, 60, 8, seed=2, number=2)
+    first = {frozenset(batch) for batch in plan(durations, 60, 8, number=0)}
+    second = {frozenset(batch) for batch in plan(durations, 60, 8, number=1)}
     assert first != second  # other batches, not only another order
 
 
@@ -71,7 +71,7 @@ def test_shares_partition_a_batch(world: int) -> None:
 
 def test_short_first_goes_from_short_to_long() -> None:
     durations = np.random.default_rng(0).uniform(1, 20, 200).astype(np.float32)
-    batches = plan_batches(durations, np.arange(200), batch_seconds=60, batch_size=8, seed=1, epoch=0, by_length=True)
+    batches = plan_batches(durations, np.arange(200), batch_seconds=60, batch_size=8, seed=1, number=0, by_length=True)
     longest = [float(durations[batch].max()) for batch in batches]
     # The jitter that makes other batches each epoch is of 5 % either way.
     assert all(b > 0.9 * a for a, b in pairwise(longest))

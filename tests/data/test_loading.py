@@ -25,7 +25,7 @@ def dataset(tones: Path, augment: AugmentConfig | None = ALL, seed: int = 5) -> 
 
 def batches(tones: Path, epoch: int = 0) -> list[np.ndarray]:
     durations = Manifest(tones / "train.jsonl").durations
-    return plan_batches(durations, np.arange(len(durations)), batch_seconds=8.0, batch_size=4, seed=1, epoch=epoch)
+    return plan_batches(durations, np.arange(len(durations)), batch_seconds=8.0, batch_size=4, seed=1, number=epoch)
 
 
 def assert_same(found: list[Batch], expected: list[Batch]) -> None:
