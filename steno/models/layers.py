@@ -45,6 +45,8 @@ class Dropout(nn.Module):
         """Any shape; unchanged unless training."""
         if not self.training or not self._threshold:
             return x
+        if x.is_cuda:
+            return nn.functional.dropout(x, self._threshold / 256)
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
         kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self._threshold
         return x * (kept.to(x.dtype) * (256 / (256 - self._threshold)))

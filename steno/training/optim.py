@@ -15,15 +15,20 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimiser of all parameters that are trained; biases and normalisation (one dimension) are not decayed.
 
+    Muon takes the matrices of hidden layers, and the kernels of convolutions as matrices of (channels out, channels in
+    × width); depthwise ones, whose channels have nothing to do with each other, are none.
+
     ``scales`` are factors of the learning rate of some parameters, by name.
 
     Raises:
         RecipeError: ``muon``, and the model has no matrix that it could take.
     """
+    kernels = {id(module.weight) for module in model.modules() if isinstance(module, _CONVOLUTIONS) and _dense(module)}
     groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            matrix = config.kind == "muon" and parameter.ndim == 2 and "classifier" not in name.split(".")
+            matrix = config.kind == "muon" and "classifier" not in name.split(".")
+            matrix = matrix and (parameter.ndim == 2 or id(parameter) in kernels)
             scale = (scales or {}).get(name, 1.0)
             groups.setdefault((not matrix, -scale, parameter.ndim <= 1), []).append(parameter)
     matrices, others = (
@@ -39,19 +44,37 @@ def build_optimizer(
         return adamw
     if not matrices:
         raise RecipeError("optimizer.kind muon: the model has no hidden matrices", "Take optimizer.kind=adamw.")
-    return _Together(torch.optim.Muon(matrices, lr=config.lr, adjust_lr_fn="match_rms_adamw"), adamw)
+    return _MuonAndAdamW(matrices, adamw, config.lr)
 
 
-class _Together(torch.optim.Optimizer):
-    """Two optimisers with parameters of their own, as one: its groups and its state are theirs."""
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
-    def __init__(self, first: torch.optim.Optimizer, second: torch.optim.Optimizer) -> None:
-        self._parts = [(first, len(first.param_groups)), (second, len(second.param_groups))]
-        super().__init__([*first.param_groups, *second.param_groups], {})
+
+def _dense(convolution: nn.Conv1d | nn.Conv2d) -> bool:
+    return convolution.groups == 1 and convolution.in_channels > 1
+
+
+class _MuonAndAdamW(torch.optim.Optimizer):
+    """Muon and AdamW, of parameters of their own, as one: its groups and its state are theirs.
+
+    torch's Muon takes nothing but matrices, so it is given views of kernels, and their gradients before each step.
+    """
+
+    def __init__(self, matrices: list[dict[str, Any]], adamw: torch.optim.AdamW, lr: float) -> None:
+        self._views: list[tuple[nn.Parameter, nn.Parameter]] = []
+        muon = torch.optim.Muon(
+            [{**group, "params": [self._matrix(p) for p in group["params"]]} for group in matrices],
+            lr=lr,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        self._parts = [(muon, len(muon.param_groups)), (adamw, len(adamw.param_groups))]
+        super().__init__([*muon.param_groups, *adamw.param_groups], {})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step of both; there is no closure."""
+        for kernel, view in self._views:
+            view.grad = None if kernel.grad is None else kernel.grad.flatten(1)
         start = 0
         for optimizer, count in self._parts:
             # Loading a state puts new lists and a new state in place of those that the two were made with.
@@ -59,6 +82,19 @@ class _Together(torch.optim.Optimizer):
             optimizer.state = self.state
             optimizer.step()
             start += count
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients."""
+        super().zero_grad(set_to_none)
+        for kernel, view in self._views:
+            kernel.grad = view.grad = None
+
+    def _matrix(self, parameter: nn.Parameter) -> nn.Parameter:
+        if parameter.ndim == 2:
+            return parameter
+        view = nn.Parameter(parameter.detach().flatten(1))  # of the same memory
+        self._views.append((parameter, view))
+        return view
 
 
 def one_cycle(progress: float, config: ScheduleConfig) -> float:

@@ -16,7 +16,7 @@ from steno.text import TokenizerConfig
 
 
 class OptimizerConfig(Strict):
-    """AdamW, or Muon for the matrices of hidden layers and AdamW for all else; ``lr`` is the peak of the schedule.
+    """AdamW, or Muon for the matrices and kernels of hidden layers and AdamW for all else; ``lr`` is the peak of the schedule.
 
     Muon makes each step of a matrix orthogonal, which needs fewer steps for the same loss and some more time for each
     (Jordan et al., 2024; scaled to AdamW's learning rates as by Liu et al., "Muon is Scalable for LLM Training", 2025).

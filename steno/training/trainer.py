@@ -308,10 +308,8 @@ class Trainer:
     def _update(self) -> float:
         """Clip, step and average; returns the gradient's norm. A gradient that is not finite changes nothing."""
         clip = self._recipe.training.grad_clip
-        norm = self._fabric.clip_gradients(
-            self._wrapped, self._wrapped_optimizer, max_norm=clip or float("inf"), error_if_nonfinite=False
-        )
-        value = float(norm) if norm is not None else float("nan")
+        # Not Fabric's, which clips what the optimiser holds: Muon holds views.
+        value = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip or float("inf")))
         if np.isfinite(value):
             self._wrapped_optimizer.step()
             if self._average is not None:

@@ -100,6 +100,44 @@ def test_muon_makes_the_steps_of_hidden_matrices_orthogonal_and_leaves_the_rest_
     assert singular.max() < 1.5
 
 
+class Convolved(nn.Module):
+    """A dense and a depthwise convolution, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Conv1d(3, 4, 2)
+        self.depthwise = nn.Conv1d(4, 4, 2, groups=4)
+        self.classifier = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.classifier(self.depthwise(self.dense(x[..., None].expand(-1, -1, 6))).mean(dim=-1))
+        return out
+
+
+def test_muon_takes_dense_kernels_as_matrices_and_leaves_depthwise_ones_to_adamw() -> None:
+    def stepped(kind: Literal["adamw", "muon"]) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        model = Convolved()
+        optimizer = build_optimizer(model, OptimizerConfig(kind=kind, weight_decay=0))
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            model(torch.randn(5, 3)).square().sum().backward()
+            if seed == 2:
+                set_learning_rate(optimizer, 0.01)
+                optimizer.step()
+            optimizer.zero_grad()
+            assert all(p.grad is None for p in model.parameters())
+        return {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+    adamw, muon = stepped("adamw"), stepped("muon")
+    for name in ("depthwise.weight", "dense.bias", "classifier.weight"):
+        assert torch.equal(adamw[name], muon[name])
+    singular = torch.linalg.svdvals(muon["dense.weight"].flatten(1)) / (0.01 * 0.2 * 6**0.5)
+    assert singular[1] > 0.3, "two outputs: the gradient has rank 2"
+    assert singular.max() < 1.5
+
+
 def test_muon_without_a_hidden_matrix_is_refused() -> None:
     with pytest.raises(RecipeError, match="no hidden matrices"):
         build_optimizer(nn.ModuleDict({"classifier": nn.Linear(3, 2)}), OptimizerConfig(kind="muon"))
@@ -188,7 +226,10 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
-def test_the_optimiser_goes_on_as_if_it_had_not_stopped(tmp_path: Path, kind: Literal["adamw", "muon"]) -> None:
+@pytest.mark.parametrize("shape", [Classified, Convolved])
+def test_the_optimiser_goes_on_as_if_it_had_not_stopped(
+    tmp_path: Path, kind: Literal["adamw", "muon"], shape: type[Classified] | type[Convolved]
+) -> None:
     def step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
         torch.manual_seed(seed)
         model(torch.randn(5, 3)).square().sum().backward()
@@ -196,7 +237,7 @@ def test_the_optimiser_goes_on_as_if_it_had_not_stopped(tmp_path: Path, kind: Li
         optimizer.zero_grad()
 
     torch.manual_seed(0)
-    model = Classified()
+    model = shape()
     optimizer = build_optimizer(model, OptimizerConfig(kind=kind))
     step(model, optimizer, 1)
     tensors = checkpoint.prefixed("model", checkpoint.model_tensors(model))
@@ -204,7 +245,7 @@ def test_the_optimiser_goes_on_as_if_it_had_not_stopped(tmp_path: Path, kind: Li
     checkpoint.save(tmp_path / "c.safetensors", tensors, {})
     step(model, optimizer, 2)
     loaded, _ = checkpoint.load(tmp_path / "c.safetensors")
-    fresh = Classified()
+    fresh = shape()
     fresh.load_state_dict(checkpoint.unprefixed("model", loaded))
     resumed = build_optimizer(fresh, OptimizerConfig(kind=kind))
     checkpoint.load_optimizer(resumed, checkpoint.unprefixed("optimizer", loaded))
