@@ -31,6 +31,11 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._tell_started()
 
+    def stop_where_failed(self, loading: "asyncio.Task[None]") -> None:
+        """Stop when what was still being loaded cannot be."""
+        if not loading.cancelled() and loading.exception() is not None:
+            self.should_exit = True
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._draining is None and self._loop is not None and not self.should_exit:
             self._loop.call_soon_threadsafe(self._drain)

@@ -53,6 +53,7 @@ async def stream(websocket: WebSocket) -> None:
                 service.check_key(config.key)
                 held.close()
                 held.enter_context(service.stream())
+            await service.engine.streams.loaded.wait()  # a server that has just started takes files a moment earlier
             await _Conversation(websocket, service, config).run()
         except ApiError as error:
             await _refuse(websocket, error)

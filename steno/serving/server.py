@@ -54,18 +54,40 @@ async def _serve(
 ) -> None:
     listening = _bound(host, port)
     service = Service(config, keys)
+    loading: asyncio.Task[None] | None = None
     try:
         folder = await asyncio.to_thread(resolve)
         # The workers load the model while the web server's modules are loaded here.
-        front, _ = await asyncio.gather(asyncio.to_thread(import_module, "steno.serving.front"), service.use(folder))
+        loading = asyncio.create_task(service.use(folder))
+        front = await asyncio.to_thread(import_module, "steno.serving.front")
+        await _either(loading, service.answering)
         name, number = listening.getsockname()[:2]
         address = f"http://{f'[{name}]' if ':' in name else name}:{number}"
         server = front.Server(service, host, lambda: started(address))
+        loading.add_done_callback(server.stop_where_failed)
         async with _following(service, resolve, folder) if watch else contextlib.nullcontext():
             await server.serve([listening])
+        if loading.done():
+            loading.result()
     finally:
+        if loading is not None:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
         await service.close()
         listening.close()
+
+
+async def _either(loading: asyncio.Task[None], answering: asyncio.Event) -> None:
+    """Wait until files are transcribed.
+
+    Raises:
+        ModelError: the model could not be loaded.
+    """
+    waiting = asyncio.create_task(answering.wait())
+    await asyncio.wait((loading, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if loading.done():
+        loading.result()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -32,20 +32,6 @@ class Engine:
         self.files = FilePool(folder, config, threads, metrics)
         self.streams = StreamPool(folder, config, threads, metrics)
 
-    async def start(self) -> None:
-        """Load and warm up.
-
-        Raises:
-            ModelError: the model cannot be loaded.
-        """
-        try:
-            found = await asyncio.gather(self.files.start(), self.streams.start(), return_exceptions=True)
-            for failed in (one for one in found if isinstance(one, BaseException)):
-                raise failed
-        except BaseException:
-            await self.abandon()
-            raise
-
     async def close(self) -> None:
         """Finish the files and, for up to an hour, the streams that are inside, then stop."""
         await self.files.close()
@@ -69,6 +55,9 @@ class Service:
         self.keys = keys
         self.metrics = Metrics()
         self.stopping = asyncio.Event()
+        self.answering = asyncio.Event()
+        """Set from when files are transcribed; a moment later streams are taken too."""
+        self._loading = asyncio.Lock()
         self._engine: Engine | None = None
         self._old: dict[Engine, asyncio.Task[None]] = {}
         self._inside = 0
@@ -88,8 +77,8 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether new requests are taken."""
-        return self._engine is not None and not self.stopping.is_set()
+        """Whether files and streams are taken."""
+        return self._engine is not None and self._engine.streams.loaded.is_set() and not self.stopping.is_set()
 
     @property
     def inside(self) -> int:
@@ -99,12 +88,25 @@ class Service:
     async def use(self, folder: Path) -> None:
         """Load a model, warm it up and put it in the place of the one before, which finishes what it has.
 
+        The first one answers for files before its workers for streams are loaded: two that load at once would take
+        each other's processors.
+
         Raises:
             ModelError: it cannot be loaded; the one before stays.
         """
-        engine = Engine(folder, self.config, self.metrics)
-        await engine.start()
-        before, self._engine = self._engine, engine
+        async with self._loading:
+            engine, before = Engine(folder, self.config, self.metrics), self._engine
+            try:
+                await engine.files.start()
+                if before is None:
+                    self._engine = engine
+                    self.answering.set()
+                await engine.streams.start()
+            except BaseException:
+                self._engine = before
+                await engine.abandon()
+                raise
+            self._engine = engine
         event("model loaded", model=str(folder), version=engine.version)
         if before is not None:
             self.metrics.swaps.inc()

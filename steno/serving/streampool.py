@@ -95,6 +95,7 @@ class StreamPool:
         self._numbers = itertools.count()
         self._places: list[Place] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self.loaded = asyncio.Event()
 
     async def start(self) -> None:
         """Start every worker and wait until all are ready.
@@ -102,14 +103,15 @@ class StreamPool:
         Raises:
             ModelError: the model cannot be loaded, or cannot stream.
         """
-        if not self._config.max_streams:
-            return
-        workers = await gather_or_stop([self._start() for _ in range(self._config.workers)])
+        workers = await gather_or_stop(
+            [self._start() for _ in range(self._config.workers if self._config.max_streams else 0)]
+        )
         self._places = [Place() for _ in workers]
         pairs = zip(self._places, workers, strict=True)
         self._tasks = [asyncio.create_task(self._keep(place, worker)) for place, worker in pairs]
         for place, worker in zip(self._places, workers, strict=True):
             place.worker = worker
+        self.loaded.set()
 
     @property
     def count(self) -> int:
