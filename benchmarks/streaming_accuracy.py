@@ -17,10 +17,10 @@ from steno.config import validate
 from steno.data.manifest import Manifest, Utterance
 from steno.errors import ManifestError, StenoError
 from steno.evaluation.score import Scores, score
-from steno.models.config import ResCnnGruStreamConfig
+from steno.models.config import streaming
 from steno.runtime import Recognizer
 from steno.runtime.streaming import EndpointConfig, Final, StreamingSession, WindowConfig, advance
-from steno.runtime.streaming.steps import STEP_SECONDS
+from steno.runtime.streaming.steps import step_frames
 from steno.text import normalize, words
 
 GROUP = 16
@@ -112,10 +112,13 @@ def row(folder: Path, utterances: Sequence[Utterance], window: WindowConfig, thr
     """Measure one model folder."""
     recognizer = Recognizer(folder, threads=threads)
     config = recognizer.config
-    if isinstance(config.model, ResCnnGruStreamConfig):
-        ahead = config.model.lookahead_seconds(config.features.seconds_per_frame)
+    model = streaming(config.model)
+    if model is not None:
+        ahead = model.lookahead_seconds(config.features.seconds_per_frame)
         half_window = config.features.n_fft / 2 / config.features.sample_rate
-        way, waits, used = f"steps, {1000 * ahead:.0f} ms ahead", ahead + half_window + STEP_SECONDS, None
+        frames = model.delay(config.features.seconds_per_frame) + step_frames(config)
+        waits, used = frames * config.seconds_per_frame + half_window, None
+        way = f"steps, {1000 * ahead:.0f} ms ahead"
     else:
         way = f"windows {window.left:g} + {window.chunk:g} + {window.right:g} s"
         waits, used = window.chunk + window.right, window

@@ -72,6 +72,20 @@ class ResCnnGruStreamConfig(Strict):
         """Feature frames an output frame."""
         return prod(self.stem_strides)
 
+    @property
+    def streamable(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def step_frames(self) -> int:
+        """Output frames that a step of a stream has, or a multiple of them."""
+        return 1
+
+    def delay(self, seconds_per_frame: float) -> int:
+        """Output frames by which a stream's frames are late."""
+        return self.plan(seconds_per_frame).frames
+
     def plan(self, seconds_per_frame: float) -> LookAhead:
         """Where the model looks ahead, given the distance of two feature frames.
 
@@ -95,17 +109,21 @@ class ResCnnGruStreamConfig(Strict):
         Raises:
             ValueError: it cannot, or the look-ahead is too short for them.
         """
-        if not features.streamable:
-            raise ValueError(
-                f"{self.architecture} hears a stream, and a frame of these features depends on the whole utterance; "
-                "set features.normalize to corpus, and for mfcc features.log_mels to true or features.top_db to null"
-            )
+        _check_streamable(self.architecture, features)
         self.plan(features.seconds_per_frame)
 
     def lookahead_seconds(self, seconds_per_frame: float) -> float:
         """What the model really sees ahead, at most ``lookahead_ms``; without the front-end's half window."""
         frames = self.subsampling * (self.plan(seconds_per_frame).frames + 1) - 1
         return frames * seconds_per_frame
+
+
+def _check_streamable(architecture: str, features: FeatureConfig) -> None:
+    if not features.streamable:
+        raise ValueError(
+            f"{architecture} hears a stream, and a frame of these features depends on the whole utterance; "
+            "set features.normalize to corpus, and for mfcc features.log_mels to true or features.top_db to null"
+        )
 
 
 def _spread(total: int, places: int) -> tuple[int, ...]:
@@ -126,7 +144,8 @@ class ConformerConfig(Strict):
     With ``chunk_frames`` attention is cut into chunks of so many output frames: a frame hears its own chunk and the
     ``left_chunks`` before it, or all before it (Zhang et al., "Unified Streaming and Non-streaming Two-pass
     End-to-end Model for Speech Recognition", 2020). With ``causal`` the depthwise convolutions see no later frame.
-    Only with both does the model need no more than its own chunk to come; :attr:`streamable` says so.
+    With both the model needs no more than its own chunk to come, and with ``left_chunks`` it keeps no more than those
+    of what was: then it hears streams, in steps of a chunk.
     """
 
     architecture: Literal["conformer"] = "conformer"
@@ -171,8 +190,27 @@ class ConformerConfig(Strict):
 
     @property
     def streamable(self) -> bool:
-        """Whether no frame needs more than a bounded time to come. No streaming runtime takes this family yet."""
-        return self.chunk_frames is not None and self.causal
+        """Whether frames need no more than a bounded time, to come and gone, so that a stream can carry its state."""
+        bounded = self.chunk_frames is not None and self.left_chunks is not None and self.causal
+        return bounded and min(self.stem_strides) > 1  # one of 1 looks beyond its own frame
+
+    @property
+    def step_frames(self) -> int:
+        """Output frames that a step of a stream has, or a multiple of them."""
+        return self.chunk_frames or 1
+
+    def delay(self, seconds_per_frame: float) -> int:
+        """Output frames by which a stream's frames are late: none, a step has all that they see."""
+        return 0
+
+    def check(self, features: FeatureConfig) -> None:
+        """That a stream can have these features, if this is a model for streams.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        if self.streamable:
+            _check_streamable(self.architecture, features)
 
     def lookahead_seconds(self, seconds_per_frame: float) -> float:
         """How far the first frame of a chunk sees ahead, without the front-end's half window.
@@ -292,6 +330,15 @@ class Wav2Vec2Config(Strict):
     def subsampling(self) -> int:
         """Samples an output frame."""
         return prod((self.sizes or Wav2Vec2Sizes()).conv_stride)
+
+
+StreamingConfig = ResCnnGruStreamConfig | ConformerConfig
+"""Sizes of a family that can hear streams, carrying its state from step to step."""
+
+
+def streaming(config: "ModelConfig") -> StreamingConfig | None:
+    """The same, if it is of a model that hears streams so."""
+    return config if isinstance(config, StreamingConfig) and config.streamable else None
 
 
 def _architecture(value: Any) -> str:

@@ -4,9 +4,13 @@ Source: Gulati et al., "Conformer: Convolution-augmented Transformer for Speech 
 Positions are relative by rotation (Su et al., "RoFormer", 2021), and each block normalises by layer, so that neither
 padding nor other utterances of a batch change anything.
 
-With ``chunk_frames`` and ``causal`` no frame needs more than its own chunk; a runtime that streams it is still to come.
+With ``chunk_frames``, ``left_chunks`` and ``causal`` it hears streams, in steps of one chunk or more. What a stream
+keeps are the last frames that its convolutions need, and keys and values of the chunks before (Zhang et al., "Unified
+Streaming and Non-streaming Two-pass End-to-end Model for Speech Recognition", 2020). Keys are kept as they were
+before they turn, so that positions count from the oldest one that is kept.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -15,6 +19,7 @@ from torch.nn import functional as F
 
 from steno.models.config import ConformerConfig
 from steno.models.layers import Dropout, inside_mask, recomputed, strided
+from steno.models.stepping import Clock, Memory
 
 
 class Place(NamedTuple):
@@ -22,17 +27,22 @@ class Place(NamedTuple):
 
     Args:
         inside_bt: which are no padding, (B, T).
-        heard: which each frame may attend to, (B, 1, 1, T) or (B, 1, T, T).
-        turns: cosines and sines of the angles by which queries and keys turn, (T, head size / 2) each.
+        heard: which of L earlier frames and of these each frame may attend to, (B, 1, 1, L + T) or (B, 1, T, L + T).
+        turns: cosines and sines of the angles by which queries and keys turn, (L + T, head size / 2) each.
+        before: L, which is 0 but in a step of a stream.
     """
 
     inside_bt: Tensor
     heard: Tensor
     turns: tuple[Tensor, Tensor]
+    before: int = 0
 
 
 class Conformer(nn.Module):
     """Features to CTC logits."""
+
+    delay = 0
+    """Frames by which a stream is late."""
 
     def __init__(self, features: int, labels: int, config: ConformerConfig) -> None:
         super().__init__()
@@ -73,6 +83,29 @@ class Conformer(nn.Module):
                 taps.append(self.classifier(self.norm(_doubled(x_btd, whole_btd) if inner else x_btd)))
         return self.classifier(self.norm(x_btd)), frames_b
 
+    def step(self, features_btf: Tensor, clock: Clock, memory: Memory) -> Tensor:
+        """The next features (B, T, F) of whole chunks → logits (B, T', V), those of :meth:`forward`.
+
+        Only for sizes that are ``streamable``.
+        """
+        x_btd = self.stem.step(features_btf, clock, memory)
+        whole_btd, place = x_btd, self._moment(clock, x_btd)
+        first, last = self.config.squeeze or (0, 0)
+        for number, block in enumerate(self.blocks, start=1):
+            if number == first:
+                whole_btd, x_btd = x_btd, _halved(x_btd, place.inside_bt)
+                place = self._moment(clock, x_btd, longer=2)
+            x_btd = block(x_btd, place, memory)
+            if number == last:
+                x_btd = whole_btd + _doubled(x_btd, whole_btd)
+                place = self._moment(clock, x_btd)
+        logits_btv: Tensor = self.classifier(self.norm(x_btd))
+        return logits_btv
+
+    def to_stream(self) -> "Conformer":
+        """What :meth:`step` can be called on: itself."""
+        return self
+
     def _place(self, frames_b: Tensor, x_btd: Tensor, longer: int = 1) -> Place:
         """Of frames that are so many times ``longer`` than the model's own."""
         config, time = self.config, x_btd.shape[1]
@@ -80,10 +113,21 @@ class Conformer(nn.Module):
         heard = inside_bt[:, None, None, :]
         if config.chunk_frames is not None:
             heard = heard & _chunks(time, config.chunk_frames // longer, config.left_chunks, x_btd.device)
-            # Frames of padding must hear something, or their softmax is not a number.
-            position_t = torch.arange(time, device=x_btd.device)
-            heard = heard | (position_t[:, None] == position_t)
+            heard = heard | _oneself(time, x_btd.device)
         return Place(inside_bt, heard, _rotations(time, config.size // config.heads, x_btd.device))
+
+    def _moment(self, clock: Clock, x_btd: Tensor, longer: int = 1) -> Place:
+        """The same of the frames of a step."""
+        config, time = self.config, x_btd.shape[1]
+        assert config.chunk_frames is not None
+        assert config.left_chunks is not None
+        chunk, stride = config.chunk_frames // longer, config.subsampling * longer
+        before = config.left_chunks * chunk
+        heard = clock.inside(before + time, before, stride)[:, None, None, :]
+        heard = heard & _chunks(before + time, chunk, config.left_chunks, x_btd.device)[before:]
+        heard = heard | _oneself(before + time, x_btd.device)[before:]
+        turns = _rotations(before + time, config.size // config.heads, x_btd.device)
+        return Place(clock.inside(time, stride=stride), heard, turns, before)
 
     def _run(self, block: nn.Module, number: int, x_btd: Tensor, place: Place) -> Tensor:
         if self._skipped(number):
@@ -119,6 +163,21 @@ class _Subsampling(nn.Module):
             x_bctf = x_bctf * inside_mask(frames_b, x_bctf.shape[2])[:, None, :, None]
         return self.linear(x_bctf.transpose(1, 2).flatten(2)), frames_b
 
+    def step(self, features_btf: Tensor, clock: Clock, memory: Memory) -> Tensor:
+        """The same of the next features of a stream; each convolution keeps the one frame that it sees again."""
+        x_bctf, passed = features_btf[:, None], 1
+        for conv, stride in zip(self.convs, self._strides, strict=True):
+            passed *= stride
+            channels, size = x_bctf.shape[1], x_bctf.shape[3]
+            last_bc1f = memory.take(channels * size, 1).reshape(-1, channels, 1, size)
+            memory.keep(x_bctf[:, :, -1:])
+            assert isinstance(conv, nn.Conv2d)
+            x_bctf = torch.cat([last_bc1f, x_bctf], dim=2)
+            x_bctf = F.silu(F.conv2d(x_bctf, conv.weight, conv.bias, conv.stride, padding=(0, 1)))
+            x_bctf = x_bctf * clock.inside(x_bctf.shape[2], stride=passed)[:, None, :, None]
+        out_btd: Tensor = self.linear(x_bctf.transpose(1, 2).flatten(2))
+        return out_btd
+
 
 class _Block(nn.Module):
     """Half a feed-forward layer, self-attention, convolution, the other half; each adds to its input."""
@@ -132,10 +191,10 @@ class _Block(nn.Module):
         self.norm = nn.LayerNorm(config.size)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, x_btd: Tensor, place: Place) -> Tensor:
+    def forward(self, x_btd: Tensor, place: Place, memory: Memory | None = None) -> Tensor:
         x_btd = x_btd + 0.5 * self.dropout(self.first(x_btd))
-        x_btd = x_btd + self.dropout(self.attention(x_btd, place))
-        x_btd = x_btd + self.dropout(self.convolution(x_btd, place.inside_bt))
+        x_btd = x_btd + self.dropout(self.attention(x_btd, place, memory))
+        x_btd = x_btd + self.dropout(self.convolution(x_btd, place.inside_bt, memory))
         x_btd = x_btd + 0.5 * self.dropout(self.second(x_btd))
         normalised: Tensor = self.norm(x_btd)
         return normalised
@@ -162,12 +221,20 @@ class _Attention(nn.Module):
         self.queries_keys_values = nn.Linear(config.size, 3 * config.size)
         self.out = nn.Linear(config.size, config.size)
 
-    def forward(self, x_btd: Tensor, place: Place) -> Tensor:
+    def forward(self, x_btd: Tensor, place: Place, memory: Memory | None = None) -> Tensor:
         batch, time, size = x_btd.shape
         qkv = self.queries_keys_values(self.norm(x_btd))
-        query, key, value = qkv.view(batch, time, 3, self._heads, size // self._heads).permute(2, 0, 3, 1, 4)
+        if memory is None or not place.before:
+            query, key, value = qkv.view(batch, time, 3, self._heads, size // self._heads).permute(2, 0, 3, 1, 4)
+        else:
+            query, keys_values = qkv.split([size, 2 * size], dim=2)
+            query = query.view(batch, time, self._heads, size // self._heads).transpose(1, 2)
+            keys_values = torch.cat([memory.take(2 * size, place.before).transpose(1, 2), keys_values], dim=1)
+            memory.keep(keys_values[:, -place.before :].transpose(1, 2))
+            key, value = keys_values.unflatten(2, (2, self._heads, -1)).permute(2, 0, 3, 1, 4)
+        cos_td, sin_td = place.turns
         heard_bhtd = F.scaled_dot_product_attention(
-            _rotated(query, place.turns),
+            _rotated(query, (cos_td[place.before :], sin_td[place.before :])),
             _rotated(key, place.turns),
             value,
             attn_mask=place.heard,
@@ -190,12 +257,31 @@ class _Convolution(nn.Module):
         self.depth_norm = nn.LayerNorm(size)
         self.out = nn.Linear(size, size)
 
-    def forward(self, x_btd: Tensor, inside_bt: Tensor) -> Tensor:
+    def forward(self, x_btd: Tensor, inside_bt: Tensor, memory: Memory | None = None) -> Tensor:
         x_btd = F.glu(self.gated(self.norm(x_btd)), dim=-1) * inside_bt[..., None]
         x_bdt = x_btd.transpose(1, 2)
-        x_btd = self.depthwise(F.pad(x_bdt, (self._before, 0)) if self._before else x_bdt).transpose(1, 2)
+        if memory is not None:
+            x_bdt = torch.cat([memory.take(self.depthwise.in_channels, self._before), x_bdt], dim=2)
+            memory.keep(x_bdt[:, :, -self._before :])
+        elif self._before:
+            x_bdt = F.pad(x_bdt, (self._before, 0))
+        x_btd = self.depthwise(x_bdt).transpose(1, 2)
         out: Tensor = self.out(F.silu(self.depth_norm(x_btd)))
         return out
+
+
+def causal_kernels(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a conformer whose convolutions see both sides, for one with ``causal``.
+
+    Each depthwise kernel (D, 1, K) keeps its middle and what is before it, which become the last taps of the causal
+    one; nothing is heard of later frames, and earlier ones come in by training.
+    """
+    changed = dict(weights)
+    for name in (name for name in weights if name.endswith("convolution.depthwise.weight")):
+        kernel_d1k = weights[name]
+        past = kernel_d1k.shape[2] // 2
+        changed[name] = F.pad(kernel_d1k[:, :, : past + 1], (past, 0))
+    return changed
 
 
 def _halved(x_btd: Tensor, inside_bt: Tensor) -> Tensor:
@@ -218,6 +304,12 @@ def _chunks(time: int, chunk: int, left: int | None, device: torch.device) -> Te
     back_tt = chunk_t[:, None] - chunk_t
     heard_tt = back_tt >= 0
     return heard_tt if left is None else heard_tt & (back_tt <= left)
+
+
+def _oneself(time: int, device: torch.device) -> Tensor:
+    """Each frame (row) hears itself (column): one of padding must hear something, or its softmax is not a number."""
+    position_t = torch.arange(time, device=device)
+    return position_t[:, None] == position_t
 
 
 def _rotations(time: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:

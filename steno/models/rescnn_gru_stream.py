@@ -6,13 +6,12 @@ Neural Networks", ICLR workshop 2016; Amodei et al., "Deep Speech 2", ICML 2016.
 
 Every layer has two ways through it: ``forward`` for whole utterances, and ``step`` for the next frames of a
 stream. A layer that sees r frames ahead gives its frames r later in a stream, so each place in the network has a
-delay; :class:`Clock` knows which of the frames there belong to the utterance.
+delay; :class:`~steno.models.stepping.Clock` knows which of the frames there belong to the utterance.
 """
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,46 +19,12 @@ from torch.nn import functional as F
 
 from steno.models.config import ResCnnGruStreamConfig
 from steno.models.layers import Dropout, inside_mask, recomputed, strided
+from steno.models.stepping import Clock, Memory
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
 _HOLD = 1e4
 """Input of an update gate that leaves a GRU's state as it is: its sigmoid is 1 in float32."""
-
-
-class Memory(Protocol):
-    """What a stream keeps between its steps: read and written piece by piece, in the order of the layers."""
-
-    def take(self, channels: int, frames: int) -> Tensor:
-        """The next piece as the last step left it, (B, channels, frames); zeros at the start."""
-
-    def keep(self, piece: Tensor) -> None:
-        """The same piece for the next step."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Where the frames of one step lie in their utterances.
-
-    Args:
-        position_b: output frames that earlier steps were given (B,).
-        frames_b: feature frames of each utterance (B,), or a large number where its end is not known yet.
-        subsampling: feature frames an output frame.
-    """
-
-    position_b: Tensor
-    frames_b: Tensor
-    subsampling: int
-
-    def inside(self, time: int, delay: int = 0, stride: int | None = None) -> Tensor:
-        """Whether each of a layer's frames lies in its utterance, (B, time).
-
-        ``delay`` counts the layer's own frames, of which each spans ``stride`` feature frames; None: all of them.
-        """
-        stride = stride or self.subsampling
-        first_b = self.position_b * (self.subsampling // stride) - delay
-        position_bt = first_b[:, None] + torch.arange(time, device=first_b.device)
-        return (position_bt >= 0) & (position_bt < strided(self.frames_b, stride)[:, None])
 
 
 class ResCnnGruStream(nn.Module):

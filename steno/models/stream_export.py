@@ -2,8 +2,9 @@
 
 The graph is ``stream.onnx`` of a model folder. It computes what ``model.onnx`` does, piece by piece:
 
-- in: ``samples`` (B, M) float32, the signal that T feature frames see, T a multiple of the subsampling: from half a
-  window before the first frame's centre to the last frame's window's end, the recording's edges reflected;
+- in: ``samples`` (B, M) float32, the signal that T feature frames see, T a multiple of the subsampling and of the
+  model's ``step_frames``: from half a window before the first frame's centre to the last frame's window's end, the
+  recording's edges reflected;
   ``position`` (B,) int64, output frames that earlier steps were given; ``total`` (B,) int64, feature frames of the
   whole recording, or :data:`UNKNOWN` as long as its end has not come; ``state`` (B, Z) float32, zeros at first.
 - out: ``log_probs`` (B, T', V), which are ``delay`` frames late; ``next_state`` (B, Z).
@@ -18,12 +19,21 @@ import torch
 from torch import Tensor, nn
 
 from steno.errors import ModelError
+from steno.models.conformer import Conformer
 from steno.models.export import TOLERANCE
 from steno.models.registry import AcousticModel
-from steno.models.rescnn_gru_stream import Clock, ResCnnGruStream
+from steno.models.rescnn_gru_stream import ResCnnGruStream
+from steno.models.stepping import Clock
 
 UNKNOWN = 1 << 40
 """Feature frames of a recording whose end is not known."""
+
+
+def can_stream(model: AcousticModel) -> bool:
+    """Whether it hears streams, carrying its state from step to step."""
+    encoder = model.encoder
+    able = isinstance(encoder, ResCnnGruStream | Conformer) and encoder.config.streamable
+    return able and model.frontend.config.streamable
 
 
 class StreamStep(nn.Module):
@@ -35,8 +45,9 @@ class StreamStep(nn.Module):
 
     def __init__(self, model: AcousticModel) -> None:
         super().__init__()
-        if not isinstance(model.encoder, ResCnnGruStream) or not model.frontend.config.streamable:
+        if not can_stream(model):
             raise ValueError("only a streaming model with features that can be streamed has a step")
+        assert isinstance(model.encoder, ResCnnGruStream | Conformer)
         self.frontend, self.encoder = model.frontend, model.encoder.to_stream()
 
     def forward(
@@ -53,7 +64,8 @@ class StreamStep(nn.Module):
     def state_size(self) -> int:
         """Numbers that a stream keeps (Z)."""
         c = self.frontend.config
-        samples = (self.encoder.config.subsampling - 1) * c.hop_length + c.n_fft
+        frames = self.encoder.config.subsampling * self.encoder.config.step_frames
+        samples = (frames - 1) * c.hop_length + c.n_fft
         zeros_b = torch.zeros(1, dtype=torch.int64)
         with torch.inference_mode():
             return self.forward(torch.zeros(1, samples), zeros_b, zeros_b + UNKNOWN, torch.zeros(1, 0))[1].shape[1]
@@ -95,9 +107,10 @@ def export_stream(model: AcousticModel, path: Path) -> float:
     model = model.eval().cpu()
     step = StreamStep(model).eval()
     c = model.frontend.config
-    frames = 2 * step.encoder.config.subsampling
+    outputs = 2 * step.encoder.config.step_frames
+    frames = outputs * step.encoder.config.subsampling
     samples_bm = torch.randn(2, (frames - 1) * c.hop_length + c.n_fft, generator=torch.Generator().manual_seed(0))
-    counters = torch.tensor([0, 3]), torch.tensor([UNKNOWN, 5 * frames])
+    counters = torch.tensor([0, outputs]), torch.tensor([UNKNOWN, 5 * frames])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in export_onnx
         torch.onnx.export(
@@ -139,9 +152,10 @@ def check_stream(model: AcousticModel, path: Path) -> float:
 def _streamed(
     model: AcousticModel, session: onnxruntime.InferenceSession, samples_bn: Tensor, lengths_b: Tensor, outputs: int
 ) -> np.ndarray:
-    """Log-probabilities (B, T', V) of a batch, ``outputs`` frames a step, without the delay."""
+    """Log-probabilities (B, T', V) of a batch, at least ``outputs`` frames a step, without the delay."""
     encoder, c = model.encoder, model.frontend.config
-    assert isinstance(encoder, ResCnnGruStream)
+    assert isinstance(encoder, ResCnnGruStream | Conformer)
+    outputs = -(-outputs // encoder.config.step_frames) * encoder.config.step_frames
     signal = model.frontend.reflected(samples_bn, lengths_b).numpy()
     total = model.frontend.frames(lengths_b).numpy()
     hop, span = outputs * encoder.config.subsampling * c.hop_length, c.n_fft - c.hop_length

@@ -13,8 +13,7 @@ from steno.evaluation.measure import evaluate_manifest
 from steno.evaluation.score import Scores
 from steno.models.export import export_onnx
 from steno.models.registry import AcousticModel
-from steno.models.rescnn_gru_stream import ResCnnGruStream
-from steno.models.stream_export import export_stream
+from steno.models.stream_export import can_stream, export_stream
 from steno.runtime import Recognizer
 from steno.runtime.folder import CARD, ONNX, STREAM, WEIGHTS, FolderConfig, write_config
 from steno.storage import shown
@@ -29,7 +28,7 @@ def write_model_folder(folder: Path, recipe: Recipe, model: AcousticModel, train
     model = model.cpu().eval()
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
     export_onnx(model, folder / ONNX)
-    if isinstance(model.encoder, ResCnnGruStream):
+    if can_stream(model):
         export_stream(model, folder / STREAM)
     config = FolderConfig(
         name=recipe.name,

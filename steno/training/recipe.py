@@ -11,15 +11,16 @@ from steno.config import Fraction, Strict, read_yaml, validate
 from steno.data.config import AugmentConfig, DataConfig
 from steno.errors import RecipeError
 from steno.features.config import FeatureConfig
-from steno.models.config import ModelConfig, ResCnnBiGruConfig, ResCnnGruStreamConfig, Wav2Vec2Config
+from steno.models.config import ModelConfig, ResCnnBiGruConfig, StreamingConfig, Wav2Vec2Config
 from steno.text import TokenizerConfig
 
 
 class OptimizerConfig(Strict):
-    """AdamW, or Muon for the matrices and kernels of hidden layers and AdamW for all else; ``lr`` is the peak of the schedule.
+    """AdamW, or Muon for the matrices and kernels of hidden layers and AdamW for all else.
 
-    Muon makes each step of a matrix orthogonal, which needs fewer steps for the same loss and some more time for each
-    (Jordan et al., 2024; scaled to AdamW's learning rates as by Liu et al., "Muon is Scalable for LLM Training", 2025).
+    ``lr`` is the peak of the schedule. Muon makes each step of a matrix orthogonal, which needs fewer steps for the
+    same loss and some more time for each (Jordan et al., 2024; scaled to AdamW's learning rates as by Liu et al.,
+    "Muon is Scalable for LLM Training", 2025).
     """
 
     kind: Literal["adamw", "muon"] = "adamw"
@@ -113,7 +114,7 @@ class Recipe(Strict):
             raise ValueError("features.kind is waveform for model.architecture wav2vec2, and for no other")
         if self.training.start_from and isinstance(self.model, Wav2Vec2Config):
             raise ValueError("wav2vec2 starts from model.checkpoint; training.start_from is for the other families")
-        if isinstance(self.model, ResCnnGruStreamConfig):
+        if isinstance(self.model, StreamingConfig):
             self.model.check(self.features)
         return self
 

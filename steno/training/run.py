@@ -139,6 +139,8 @@ def _run(
         f"{len(manifests['dev'])} utterances, {manifests['dev'].hours:.2f} h; {parameters:,} parameters; "
         f"{fabric.world_size} × {fabric.device.type}"
     )
+    if not resume and recipe.features.normalize == "corpus":
+        _set_statistics(recipe, model, manifests["train"], indices)
     start = recipe.training.start_from
     if start and not resume:
         if fabric.is_global_zero:
@@ -157,8 +159,6 @@ def _run(
     )
     batch_size, batch_seconds = recipe.data.batch_size, recipe.data.batch_seconds
     validator = Validator(fabric, manifests["dev"], dev_loader, tokenizer, batch_seconds, batch_size)
-    if not resume and not start and recipe.features.normalize == "corpus":
-        _set_statistics(recipe, model, manifests["train"], indices)
     trainer = Trainer(fabric, recipe, model, manifests["train"], indices, loader, validator, run_dir, tracker, display)
     if resume:
         trainer.resume()

@@ -8,6 +8,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from steno.errors import ModelError, RecipeError
+from steno.models.config import ConformerConfig
+from steno.models.conformer import causal_kernels
 from steno.models.graph_weights import graph_weights
 from steno.models.registry import AcousticModel
 from steno.runtime.folder import ONNX, WEIGHTS, FolderConfig, read_config, verified
@@ -20,8 +22,9 @@ def start_from(
 ) -> None:
     """Give a fresh model the weights, and the statistics of the front-end, of one that is trained.
 
-    What has another shape there, such as the classifier of other labels, or has no counterpart, stays fresh and is
-    named with ``say``.
+    Of its features only ``normalize`` may differ; then the fresh model's own statistics stay. A conformer becomes
+    causal by :func:`~steno.models.conformer.causal_kernels`. What has another shape there, such as the classifier of
+    other labels, or has no counterpart, stays fresh and is named with ``say``.
 
     Args:
         model: changed in place.
@@ -38,12 +41,16 @@ def start_from(
     config = read_config(folder)
     if recipe.model.architecture != config.model.architecture:
         raise _other(reference, f"model.architecture: {config.model.architecture}, not {recipe.model.architecture}")
-    if recipe.features != config.features:
-        theirs, ours = config.features.model_dump(), recipe.features.model_dump()
-        differing = (f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in theirs if theirs[key] != ours[key])
+    theirs, ours = config.features.model_dump(), recipe.features.model_dump()
+    differing = [f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in theirs if theirs[key] != ours[key]]
+    if any(not each.startswith("normalize ") for each in differing):
         raise _other(reference, f"features: {', '.join(differing)}")
     own = model.state_dict()
     found = _weights(folder, config, own.keys())
+    if differing:  # another way to normalise: this model's own statistics stay
+        found = {name: tensor for name, tensor in found.items() if name not in ("frontend.mean", "frontend.std")}
+    if isinstance(config.model, ConformerConfig) and isinstance(recipe.model, ConformerConfig):
+        found = causal_kernels(found) if recipe.model.causal and not config.model.causal else found
     same_labels = recipe.tokenizer.build().tokens == config.tokenizer.build().tokens
     taken = {
         name: tensor
@@ -53,8 +60,9 @@ def start_from(
     if not taken:
         raise RecipeError(f"training.start_from {reference}: none of its weights has the shape of one of this model")
     model.load_state_dict(taken, strict=False)
-    fresh = [name for name in own if name not in taken]
-    say(f"starting from {reference}" + (f"; fresh are {', '.join(fresh)}" if fresh else ""))
+    fresh = [name for name in own if name not in taken and name not in ("frontend.mean", "frontend.std")]
+    other = f", which was trained with features.{differing[0]}" if differing else ""
+    say(f"starting from {reference}{other}" + (f"; fresh are {', '.join(fresh)}" if fresh else ""))
 
 
 def _weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) -> dict[str, Tensor]:

@@ -148,7 +148,8 @@ def reach(model: nn.Module, frame: int, time: int = 96) -> tuple[int, int]:
 )
 def test_the_look_ahead_is_the_one_that_is_stated(change: dict[str, object], chunk: int) -> None:
     config = SMALL.model_copy(update={**change, "causal": True})
-    assert config.streamable
+    assert not config.streamable  # what it keeps has no bound
+    assert config.model_copy(update={"left_chunks": 3}).streamable
     model = built(**change, causal=True)
     stated = config.lookahead_seconds(0.01)
     first = 2 * chunk  # the first output frame of a chunk, in the middle of the utterance

@@ -7,7 +7,8 @@ from steno.errors import RecipeError
 from steno.features.config import FeatureConfig
 from steno.models.config import ResCnnGruStreamConfig
 from steno.models.registry import AcousticModel
-from steno.models.rescnn_gru_stream import Clock, ResCnnGruStream
+from steno.models.rescnn_gru_stream import ResCnnGruStream
+from steno.models.stepping import Clock
 from steno.training.recipe import load_recipe
 
 SMALL = {"channels": 8, "rnn_size": 12, "dropout": 0.0}
@@ -148,6 +149,12 @@ def test_a_look_ahead_shorter_than_a_frame_is_refused() -> None:
 def test_a_recipe_that_cannot_stream_is_refused_when_it_is_read(override: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         load_recipe("recipes/demo-stream.yaml", [override])
+
+
+def test_a_conformer_for_streams_is_held_to_the_same() -> None:
+    with pytest.raises(RecipeError, match="conformer hears a stream"):
+        load_recipe("recipes/librispeech-6h-chunked.yaml", ["features.normalize=utterance"])
+    load_recipe("recipes/librispeech-6h-chunked.yaml", ["features.normalize=utterance", "model.causal=false"])
 
 
 def test_masks_and_statistics_are_those_of_the_others() -> None:

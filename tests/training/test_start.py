@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import tiny
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from steno.errors import ModelError, RecipeError
 from steno.models.registry import AcousticModel
@@ -28,6 +30,31 @@ def test_it_starts_where_the_other_ended(train_tiny: Any, model: Path) -> None:
     assert f"started from `{model}`" in (result.model / "README.md").read_text()
 
 
+def test_another_normalisation_takes_the_weights_and_its_own_statistics(train_tiny: Any, model: Path) -> None:
+    theirs = yaml.safe_load((model / "config.yaml").read_text())["features"]["normalize"]
+    other = {"corpus": "utterance", "utterance": "corpus"}[theirs]
+    changes = {"training": {"epochs": 1, "start_from": str(model)}, "optimizer": SLOW}
+    result, tuned = train_tiny("other", features={"normalize": other}, **changes)
+    (said,) = [line for line in tuned.messages if line.startswith("starting from")]
+    assert said == f"starting from {model}, which was trained with features.normalize {theirs!r}, not {other!r}"
+    found, before = load_file(result.model / "model.safetensors"), load_file(model / "model.safetensors")
+    assert torch.equal(found["frontend.mean"], before["frontend.mean"]) == (other == theirs)
+    torch.testing.assert_close(
+        found["encoder.classifier.weight"], before["encoder.classifier.weight"], atol=1e-3, rtol=0
+    )
+
+
+def test_a_conformer_that_becomes_causal_keeps_the_past_half_of_its_kernels(train_tiny: Any) -> None:
+    small = {"architecture": "conformer", "size": 24, "layers": 1, "heads": 2, "kernel": 5, "stem_channels": 8}
+    first, _ = train_tiny("sees-both-sides", training={"epochs": 1}, model=small)
+    changes = {"training": {"epochs": 1, "start_from": str(first.model)}, "optimizer": {"lr": 1e-9}}
+    second, _ = train_tiny("causal", model={**small, "causal": True}, **changes)
+    name = "encoder.blocks.0.convolution.depthwise.weight"
+    before, after = (load_file(run.model / "model.safetensors")[name] for run in (first, second))
+    torch.testing.assert_close(after[..., 2:], before[..., :3], atol=1e-6, rtol=0)
+    assert float(after[..., :2].abs().max()) < 1e-6
+
+
 def test_other_labels_get_a_fresh_classifier(train_tiny: Any, model: Path) -> None:
     tokenizer = {"alphabet": " abcde"}
     _, tuned = train_tiny(training={"epochs": 1, "start_from": str(model)}, tokenizer=tokenizer, optimizer=SLOW)
@@ -39,6 +66,8 @@ def test_what_does_not_fit_is_refused(train_tiny: Any, model: Path, tmp_path: Pa
     training = {"epochs": 1, "start_from": str(model)}
     with pytest.raises(RecipeError, match="features: n_mels 16, not 20"):
         train_tiny("mels", training=training, features={"n_mels": 20})
+    with pytest.raises(RecipeError, match=r"features: f_min 0\.0, not 40\.0"):
+        train_tiny("floor", training=training, features={"f_min": 40, "normalize": "utterance"})
     with pytest.raises(RecipeError, match=r"model\.architecture: rescnn-bigru, not conformer"):
         train_tiny("family", training=training, model={"architecture": "conformer", "size": 24, "layers": 1})
     with pytest.raises(ModelError, match="no such model folder"):

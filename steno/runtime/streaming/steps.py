@@ -7,13 +7,20 @@ import onnxruntime
 
 from steno.audio import Samples
 from steno.decoding.path import Emission
-from steno.models.config import ResCnnGruStreamConfig
+from steno.models.config import streaming
 from steno.runtime.folder import FolderConfig
 from steno.runtime.streaming.signal import Signal
 
 _UNKNOWN = 1 << 40
 STEP_SECONDS = 0.16
-"""About so much audio a step: a shorter one waits less, a longer one computes less."""
+"""About so much audio a step, where the model does not ask for more: less waits less, more computes less."""
+
+
+def step_frames(config: FolderConfig) -> int:
+    """Output frames of a step of a streaming model."""
+    model = streaming(config.model)
+    assert model is not None
+    return model.step_frames * max(1, round(STEP_SECONDS / config.seconds_per_frame / model.step_frames))
 
 
 class StepStream:
@@ -74,15 +81,15 @@ class StepEncoder:
     """
 
     def __init__(self, config: FolderConfig, session: onnxruntime.InferenceSession) -> None:
-        assert isinstance(config.model, ResCnnGruStreamConfig)
-        c = config.features
+        c, model = config.features, streaming(config.model)
+        assert model is not None
         self._session = session
         self._hop, self._n_fft = c.hop_length, c.n_fft
         self.pad = c.n_fft // 2
-        self.subsampling = config.model.subsampling
-        self.delay = config.model.plan(c.seconds_per_frame).frames
+        self.subsampling = model.subsampling
+        self.delay = model.delay(c.seconds_per_frame)
         self.state_size = int(session.get_inputs()[3].shape[1])
-        self._outputs = max(1, round(STEP_SECONDS / config.seconds_per_frame))
+        self._outputs = step_frames(config)
         self.tick = self._outputs * self.subsampling * self._hop
         self.reach = self._n_fft + self._hop
         self.first_tick = self.needed(0)
