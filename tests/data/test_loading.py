@@ -66,6 +66,14 @@ def test_epochs_and_seeds_augment_differently(tones: Path) -> None:
         assert same[0].uniform != other.uniform  # type: ignore[union-attr]
 
 
+def test_a_walk_through_several_passes_augments_each_as_it_would_alone(tones: Path) -> None:
+    loader = BatchLoader(dataset(tones), workers=0)
+    planned = [(number, batch) for number in (0, 1) for batch in batches(tones, number)]
+    together = list(loader.load([batch for _, batch in planned], [number for number, _ in planned]))
+    apart = [loaded for number in (0, 1) for loaded in loader.load(batches(tones, number), number)]
+    assert_same(together, apart)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_global_random_numbers_are_left_alone(workers: int, tones: Path) -> None:
     torch.manual_seed(9)

@@ -22,11 +22,12 @@ from running import Running, Start, wait_for
 from test_live import listen, pcm
 from websockets.sync.client import connect
 
-from steno.errors import TrackingError
+from steno.errors import ModelError, TrackingError
 from steno.serving import server as running_server
 from steno.serving.config import ServeConfig
 from steno.serving.keys import Keys
 from steno.serving.service import Service
+from steno.serving.streampool import StreamPool
 
 
 def noise(seconds: float) -> bytes:
@@ -168,6 +169,40 @@ def test_another_model_takes_over_and_no_request_is_lost(
         await service.close()
 
     asyncio.run(asyncio.wait_for(swap(), 60))
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_files_are_answered_while_the_streams_workers_load(
+    model: Path, wav: bytes, monkeypatch: pytest.MonkeyPatch, loads: bool
+) -> None:
+    begin = StreamPool.start
+
+    async def check() -> None:
+        gate = asyncio.Event()
+
+        async def late(pool: StreamPool) -> None:
+            await gate.wait()
+            if not loads:
+                raise ModelError("the step cannot be loaded")
+            await begin(pool)
+
+        monkeypatch.setattr(StreamPool, "start", late)
+        service = Service(ServeConfig(names=("tiny",), workers=1, max_streams=1), Keys())
+        loading = asyncio.create_task(service.use(model))
+        await service.answering.wait()
+        answer = service.engine.files.submit(io.BytesIO(wav), len(wav), time.monotonic() + 30).answer
+        assert (await answer)["transcript"]["text"] == "ab cd"
+        assert not service.ready
+        gate.set()
+        if loads:
+            await loading
+        else:
+            with pytest.raises(ModelError):
+                await loading
+        assert service.ready == loads
+        await service.close()
+
+    asyncio.run(asyncio.wait_for(check(), 60))
 
 
 def test_mistakes_end_with_exit_code_2(steno: Callable[..., Any], model: Path, tmp_path: Path) -> None:

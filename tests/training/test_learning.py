@@ -156,3 +156,11 @@ def test_the_test_set_is_measured_too(train_tiny: Any, tones: Path) -> None:
     result, _ = train_tiny(data={"test": str(tones / "train.jsonl")}, training={"epochs": 1})
     assert set(result.scores) == {"dev", "test"}
     assert len(result.scores["test"].utterances) == 24
+
+
+def test_an_epoch_of_two_passes_is_two_epochs_that_are_measured_once(train_tiny: Any) -> None:
+    _, apart = train_tiny("apart", **TWO)
+    _, together = train_tiny("together", data={"passes": 2}, training={"epochs": 1})
+    assert together.losses == apart.losses
+    assert (len(together.rows), len(apart.rows)) == (1, 2)
+    assert together.rows[-1]["dev_loss"] == apart.rows[-1]["dev_loss"]
