@@ -37,6 +37,7 @@ from steno.decoding.path import Emission
 from steno.decoding.words import transcript
 from steno.errors import StenoError
 from steno.evaluation.score import score
+from steno.evaluation.significance import matched_pairs
 from steno.lm import open_lm
 from steno.runtime import DecodingOptions, Recognizer
 
@@ -44,7 +45,7 @@ Weights = tuple[float, float]
 """Of the language model, and the score of a word."""
 Decode = Callable[[slice, Weights], tuple[list[float], list[str]]]
 
-GRID: list[Weights] = [(weight, word) for weight in (0.3, 0.5, 0.8, 1.1, 1.5) for word in (-1.5, 0.0, 1.5, 3.0)]
+GRID: list[Weights] = [(weight, word) for weight in (0.35, 0.5, 0.65, 0.8, 1.0) for word in (-1.0, 0.0, 1.0, 2.0, 3.5)]
 
 PEER = Path("build/pyctcdecode")
 PEER_NEEDS = ["numpy<2", "pyctcdecode==0.5.0", "kenlm==0.3.0"]
@@ -139,7 +140,7 @@ def main(
     length = sum(map(len, shown)) / recognizer.sample_rate / len(shown)
     tuned = f"weights tuned on {others} others" if others else "weights as given"
     table = Table(title=f"{len(shown)} × {length:.1f} s, beam {beam}, one core, {rounds} rounds; {tuned}")
-    for column in ("", "LM weight, word score", "median ms", "95 % ms", "WER", "against steno"):
+    for column in ("", "LM weight, word score", "median ms", "95 % ms", "WER", "against steno", "p that WERs differ"):
         table.add_column(column, justify="right" if column else "left")
     base = median(times["steno"])
     for name in names:
@@ -154,6 +155,7 @@ def main(
             f"{1000 * late:.1f}",
             f"{100 * rates.wer:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f})",
             f"{median(ordered) / base:.2f} ×",
+            "" if name == "steno" else f"{differ(references[compared], texts['steno'], texts[name]):.2f}",
         )
     Console().print(table)
 
@@ -240,6 +242,11 @@ def pairs(references: Sequence[str], hypotheses: Sequence[str]) -> Iterator[tupl
 def wer(references: Sequence[str], hypotheses: Sequence[str]) -> float:
     """Word error rate."""
     return score(pairs(references, hypotheses)).wer
+
+
+def differ(references: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> float:
+    """The p-value of the matched-pairs test: small where one of the two is better."""
+    return matched_pairs(*([text.split() for text in texts] for texts in (references, firsts, seconds))).p
 
 
 def timed(parts: Sequence[Emission], decode: Callable[[Emission], str]) -> tuple[list[float], list[str]]:

@@ -141,7 +141,8 @@ class _Lexicon:
         phrases = [([index[w] for w in h.phrase.split()], h.boost * len(h.phrase.split())) for h in hotwords]
         self._graph = PhraseGraph(phrases) if phrases else None
         self._trie = fl.Trie(self._labels, space)
-        start = self._lm.start(False)
+        # What a word that has only begun is worth: its chance anywhere, not that of a sentence's first word.
+        start = self._lm.start(True)
         ending = [space] if space != BLANK else []
         for number, word in enumerate(vocabulary):
             _, score = self._lm.score(start, number)
