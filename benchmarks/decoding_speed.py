@@ -109,6 +109,10 @@ def main(
     samples, references = joined(Manifest(data), others + utterances, seconds, recognizer.sample_rate)
     if len(samples) <= others:
         raise StenoError(f"{data}: only {len(samples)} of about {seconds:g} s", "Ask for fewer, or give more data.")
+    if others:  # those to tune on come from all speakers, as the rest do
+        apart = set(np.linspace(0, len(samples) - 1, others).round().astype(int).tolist())
+        order = sorted(range(len(samples)), key=lambda place: place not in apart)
+        samples, references = [samples[i] for i in order], [references[i] for i in order]
     emissions = recognizer.emissions(samples)
     tuning, compared = slice(0, others), slice(others, len(samples))
 
