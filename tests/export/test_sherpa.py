@@ -8,8 +8,11 @@ import tiny
 
 from steno.errors import ModelError
 from steno.export.sherpa import export_sherpa
+from steno.models.registry import AcousticModel
 from steno.runtime import Recognizer
 from steno.runtime.folder import STREAM
+from steno.training.publish import write_model_folder
+from steno.training.recipe import load_recipe
 
 sherpa_onnx = pytest.importorskip("sherpa_onnx")
 TEXTS = ("ab cd", "dab", "a", "bcd dab c", "cab ad bad", "d")
@@ -89,3 +92,21 @@ def test_a_model_at_another_rate_is_refused(model: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr("steno.export.sherpa.read_config", lambda folder: at_8_khz)
     with pytest.raises(ModelError, match="8000 Hz"):
         export_sherpa(model, tmp_path / "out")
+
+
+def test_a_conformer_for_streams_is_exported_for_whole_files_only(tones: Path, steno, tmp_path: Path) -> None:
+    """Its chunks are not what the entry for streams hands over."""
+    sizes = {"architecture": "conformer", "size": 24, "layers": 1, "heads": 2, "kernel": 3, "stem_channels": 8}
+    chunks = {"chunk_frames": 4, "left_chunks": 2, "causal": True}
+    recipe = load_recipe(tiny.write_recipe(tmp_path / "r.yaml", tones, model=sizes | chunks))
+    model = AcousticModel(recipe.features, recipe.model, len(recipe.tokenizer.build()))
+    write_model_folder(tmp_path / "model", recipe, model, {})
+    assert (tmp_path / "model" / STREAM).is_file()
+    done = steno("export", tmp_path / "model", "--to", tmp_path / "out", "--format", "sherpa-onnx")
+    assert done.code == 0
+    assert "for whole files only" in done.err
+    assert not (tmp_path / "out" / STREAM).exists()
+    assert "which sherpa-onnx's entry for streams cannot hand over" in (tmp_path / "out" / "README.md").read_text()
+    sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(
+        model=str(tmp_path / "out" / "model.onnx"), tokens=str(tmp_path / "out" / "tokens.txt")
+    )
