@@ -57,56 +57,59 @@ def serve(
     import os
     from urllib.parse import urlsplit
 
-    from steno.config import validate
-    from steno.errors import ModelError, StenoError
-    from steno.runtime.folder import read_config
-    from steno.serving.config import MOST_WORKERS, ServeConfig
-    from steno.serving.keys import read_keys
-    from steno.serving.server import serve as run
-    from steno.storage import is_remote
-    from steno.tracking.registry import resolve
+    from steno.serving.spawn import one_ahead
 
-    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
-    named, asked = named_or_bundled(model, asked)
-    if watch and not (named.startswith("models:") or is_remote(named)):
-        raise ModelError(
-            f"{named}: --watch follows a reference, or a folder in a store",
-            "Give models:/NAME@alias or s3://…, or leave --watch out.",
-        )
-    for origin in cors or ():
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-            raise StenoError(
-                f"{origin}: not an origin", "An origin is https://HOST or https://HOST:PORT, no slash after."
+    with one_ahead():
+        from steno.config import validate
+        from steno.errors import ModelError, StenoError
+        from steno.runtime.folder import read_config
+        from steno.serving.config import MOST_WORKERS, ServeConfig
+        from steno.serving.keys import read_keys
+        from steno.serving.server import serve as run
+        from steno.storage import is_remote
+        from steno.tracking.registry import resolve
+
+        asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
+        named, asked = named_or_bundled(model, asked)
+        if watch and not (named.startswith("models:") or is_remote(named)):
+            raise ModelError(
+                f"{named}: --watch follows a reference, or a folder in a store",
+                "Give models:/NAME@alias or s3://…, or leave --watch out.",
             )
-    keys = read_keys(api_keys)
-    folder = resolve(named, uri)
-    settings = {
-        "names": tuple(name or (read_config(folder).name,)),
-        "language": language,
-        "workers": workers or min(os.cpu_count() or 1, MOST_WORKERS),
-        "max_queue": max_queue,
-        "max_streams": max_streams,
-        "max_seconds": max_seconds,
-        "max_bytes": max_bytes,
-        "max_batch": max_batch,
-        "timeout": timeout,
-        "idle_seconds": idle_seconds,
-        "drain_seconds": drain_seconds,
-        "cors": tuple(cors or ()),
-        "allowed_hosts": tuple(allowed_hosts or ()),
-        "log_transcripts": log_transcripts,
-        "decoding": asked,
-    }
-    config = validate(ServeConfig, settings, "the options of steno serve", StenoError)
-    if not keys and host not in ("127.0.0.1", "localhost", "::1"):
-        typer.echo(f"warning: without --api-keys, whoever reaches {host} may use this server", err=True)
-    run(
-        lambda: resolve(named, uri) if watch else folder,
-        watch,
-        host,
-        port,
-        config,
-        keys,
-        lambda address: typer.echo(f"serving {', '.join(config.names)} at {address}  (stop with Ctrl-C)"),
-    )
+        for origin in cors or ():
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+                raise StenoError(
+                    f"{origin}: not an origin", "An origin is https://HOST or https://HOST:PORT, no slash after."
+                )
+        keys = read_keys(api_keys)
+        folder = resolve(named, uri)
+        settings = {
+            "names": tuple(name or (read_config(folder).name,)),
+            "language": language,
+            "workers": workers or min(os.cpu_count() or 1, MOST_WORKERS),
+            "max_queue": max_queue,
+            "max_streams": max_streams,
+            "max_seconds": max_seconds,
+            "max_bytes": max_bytes,
+            "max_batch": max_batch,
+            "timeout": timeout,
+            "idle_seconds": idle_seconds,
+            "drain_seconds": drain_seconds,
+            "cors": tuple(cors or ()),
+            "allowed_hosts": tuple(allowed_hosts or ()),
+            "log_transcripts": log_transcripts,
+            "decoding": asked,
+        }
+        config = validate(ServeConfig, settings, "the options of steno serve", StenoError)
+        if not keys and host not in ("127.0.0.1", "localhost", "::1"):
+            typer.echo(f"warning: without --api-keys, whoever reaches {host} may use this server", err=True)
+        run(
+            lambda: resolve(named, uri) if watch else folder,
+            watch,
+            host,
+            port,
+            config,
+            keys,
+            lambda address: typer.echo(f"serving {', '.join(config.names)} at {address}  (stop with Ctrl-C)"),
+        )

@@ -2,34 +2,29 @@
 
 import asyncio
 import contextlib
-import os
-import socket
-import sys
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self
-
-import orjson
+from typing import Any, Self
 
 from steno.errors import ModelError
 from steno.serving import wire
 from steno.serving.config import ServeConfig
+from steno.serving.spawn import Kind, take
 from steno.serving.wire import Frame
-
-Kind = Literal["files", "streams"]
 
 START_SECONDS = 120.0
 """Time that a worker has to load its model."""
 
-NICENESS = {"files": 10, "streams": 0}
-"""Live speech goes before files where processors are short."""
+_LOOK_SECONDS = 0.05
+"""Time between two looks whether a process has ended."""
 
 
 class Process:
     """One worker process and the socket to it. Made by :meth:`start`."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, process: "subprocess.Popen[bytes]", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._process = process
         self._reader = reader
@@ -41,30 +36,19 @@ class Process:
 
         Raises:
             ModelError: the model cannot be loaded, or loading took too long.
+            OSError: the system has no room for another process.
         """
-        ours, theirs = socket.socketpair()
+        spawned = take(kind)
         settings = {
-            "fd": theirs.fileno(),
             "kind": kind,
             "folder": str(folder),
             "threads": threads,
             "max_seconds": config.max_seconds,
             "decoding": asdict(config.decoding),
         }
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "steno.serving.worker",
-                orjson.dumps(settings).decode(),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-            )
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS[kind])
-        reader, writer = await asyncio.open_connection(sock=ours)
-        worker = cls(process, reader, writer)
+        reader, writer = await asyncio.open_connection(sock=spawned.connection)
+        worker = cls(spawned.process, reader, writer)
+        worker.send(settings)
         try:
             async with asyncio.timeout(START_SECONDS):
                 frame = await worker.receive()
@@ -95,15 +79,16 @@ class Process:
 
     async def gone(self) -> None:
         """Wait until the process has ended."""
-        await self._process.wait()
+        while self._process.poll() is None:
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def stop(self, patience: float = 0.0) -> None:
         """Hang up, wait for ``patience`` seconds, then kill."""
         self._writer.close()
         try:
             async with asyncio.timeout(patience):
-                await self._process.wait()
+                await self.gone()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
+            await self.gone()

@@ -1,11 +1,13 @@
-"""A worker process: one recogniser, for files or for streams. Run as ``python -m steno.serving.worker``."""
+"""A worker process: one recogniser, for files or for streams. Run as ``python -m steno.serving.worker FD``.
+
+FD is a socket, on which the first frame says what is to be served.
+"""
 
 import signal
 import socket
 import sys
 
 import numpy as np
-import orjson
 
 from steno.errors import StenoError
 from steno.runtime import DecodingOptions, Recognizer
@@ -20,9 +22,12 @@ def main() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    settings = orjson.loads(sys.argv[1])
     setup()
-    channel = Channel(socket.socket(fileno=settings["fd"]))
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    frames = channel.receive()
+    if not frames:  # the server has ended before it knew what to serve
+        return
+    settings, _ = frames[0]
     try:
         decoding = DecodingOptions(**{**settings["decoding"], "hotwords": tuple(settings["decoding"]["hotwords"])})
         recognizer = Recognizer(settings["folder"], settings["threads"], decoding)
