@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steno.audio import Samples, resample
-from steno.data.config import AugmentConfig
+from steno.data.config import AugmentConfig, SilenceConfig
 from steno.data.rooms import reverberate, room
 from steno.data.tempo import change_tempo
 
@@ -53,6 +53,18 @@ def add_noise(samples: Samples, snr_db: float, slope: float, generator: np.rando
     noise = coloured_noise(len(samples), slope, generator)
     noise *= np.sqrt(power / 10 ** (snr_db / 10) / max(float(np.mean(np.square(noise))), 1e-20))
     return samples + noise.astype(np.float32)
+
+
+def without_speech(
+    settings: SilenceConfig, longest: float, generator: np.random.Generator, sample_rate: int
+) -> Samples:
+    """A recording (N,) in which nobody speaks, of at most ``longest`` seconds; one in eight is digital silence."""
+    length = max(2, round(min(longest, generator.uniform(*settings.seconds)) * sample_rate))
+    if generator.random() < 1 / 8:
+        return np.zeros(length, np.float32)
+    noise = coloured_noise(length, generator.choice([0.0, 1.0, 2.0]), generator)
+    level = 10 ** (generator.uniform(*settings.level_db) / 20)
+    return (level * noise / np.sqrt(np.mean(np.square(noise)))).astype(np.float32)
 
 
 def coloured_noise(length: int, slope: float, generator: np.random.Generator) -> Spectrum:

@@ -47,6 +47,18 @@ class EchoConfig(Strict):
     direct_db: tuple[float, float] = (0.0, 12.0)
 
 
+class SilenceConfig(Strict):
+    """Recordings in which nobody speaks, in the place of a share of the utterances.
+
+    They are coloured noise of some level, or nothing at all, and so many ``seconds`` long; their transcript is empty.
+    A model that heard only speech finds a word in any noise.
+    """
+
+    probability: Fraction = 0.03
+    seconds: tuple[Annotated[float, Field(ge=0.1, le=30)], Annotated[float, Field(ge=0.1, le=30)]] = (1.0, 6.0)
+    level_db: tuple[Annotated[float, Field(le=0)], Annotated[float, Field(le=0)]] = (-90.0, -20.0)
+
+
 class AugmentConfig(Strict):
     """Changes to the training audio; each is off where its key is absent or null.
 
@@ -58,4 +70,5 @@ class AugmentConfig(Strict):
     echo: EchoConfig | None = None
     gain_db: tuple[float, float] | None = None
     noise: NoiseConfig | None = None
+    silence: SilenceConfig | None = None
     mask: MaskConfig | None = None

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from steno import audio
 from steno.audio import Samples
-from steno.data.augment import augmented
+from steno.data.augment import augmented, without_speech
 from steno.data.batching import Indices, share
 from steno.data.config import AugmentConfig
 from steno.data.manifest import Manifest, Utterance
@@ -127,7 +127,10 @@ class UtteranceDataset(Dataset[Item | Failure]):
             raise AudioError(f"it lasts {seconds:.1f} s, the manifest states {utterance.duration:.1f} s")
         if self._augment is None:
             return Item(index, samples, labels, [])
-        samples = augmented(samples, self._augment, generator, self._sample_rate)
+        if (silence := self._augment.silence) and generator.random() < silence.probability:
+            samples, labels = without_speech(silence, seconds, generator, self._sample_rate), []
+        else:
+            samples = augmented(samples, self._augment, generator, self._sample_rate)
         count = self._views * self._augment.mask.draws if self._augment.mask else 0
         return Item(index, samples, labels, generator.random(count).tolist())
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from steno.data.augment import add_noise, augmented, change_gain, change_speed, coloured_noise
-from steno.data.config import AugmentConfig, EchoConfig, NoiseConfig
+from steno.data.augment import add_noise, augmented, change_gain, change_speed, coloured_noise, without_speech
+from steno.data.config import AugmentConfig, EchoConfig, NoiseConfig, SilenceConfig
 from steno.data.tempo import change_tempo
 
 
@@ -129,6 +129,17 @@ def test_each_is_off_by_default_and_the_same_for_the_same_seed() -> None:
     np.testing.assert_array_equal(results[0], results[1])
     assert len({result.tobytes() for result in results}) == 3
     assert all(result.dtype == np.float32 and np.isfinite(result).all() for result in results)
+
+
+def test_recordings_without_speech_have_their_levels_and_lengths() -> None:
+    settings = SilenceConfig(seconds=(0.5, 2.0), level_db=(-60, -30))
+    found = [without_speech(settings, 1.5, np.random.default_rng(seed), 16_000) for seed in range(60)]
+    assert all(8_000 <= len(samples) <= 24_000 and samples.dtype == np.float32 for samples in found)
+    silent = [samples for samples in found if not samples.any()]
+    assert 1 <= len(silent) < 20
+    levels = [20 * np.log10(np.sqrt(np.mean(np.square(samples)))) for samples in found if samples.any()]
+    assert -60.1 < min(levels) < -55
+    assert -35 < max(levels) < -29.9
 
 
 def test_what_was_added_later_moves_no_number_of_what_was_there() -> None:

@@ -9,7 +9,7 @@ import tiny
 import torch
 
 from steno.data.batching import plan_batches
-from steno.data.config import AugmentConfig, NoiseConfig
+from steno.data.config import AugmentConfig, NoiseConfig, SilenceConfig
 from steno.data.loading import Batch, BatchLoader, UtteranceDataset, collate
 from steno.data.manifest import Manifest, Utterance, write_manifest
 from steno.features.config import MaskConfig
@@ -64,6 +64,21 @@ def test_epochs_and_seeds_augment_differently(tones: Path) -> None:
     for other in others:
         assert not np.array_equal(same[0].samples, other.samples)  # type: ignore[union-attr]
         assert same[0].uniform != other.uniform  # type: ignore[union-attr]
+
+
+def test_a_share_of_the_utterances_gives_way_to_silence_with_nothing_to_write(tones: Path) -> None:
+    quiet = AugmentConfig(silence=SilenceConfig(probability=0.4, seconds=(0.2, 0.4)), mask=MaskConfig())
+    loader = BatchLoader(dataset(tones, quiet), workers=0)
+    loaded = [batch for number in range(4) for batch in loader.load(batches(tones, number), number)]
+    lengths, labels = (
+        torch.cat([getattr(batch, name) for batch in loaded]) for name in ("lengths_b", "label_lengths_b")
+    )
+    assert 0.25 < float((labels == 0).float().mean()) < 0.55
+    assert int(lengths[labels == 0].max()) <= 0.4 * 16_000 < int(lengths[labels > 0].max())
+    everything = AugmentConfig(silence=SilenceConfig(probability=1.0))
+    (batch, *_) = BatchLoader(dataset(tones, everything), workers=0).load(batches(tones))
+    assert batch.labels_bl.shape == (len(batch.indices_b), 0)
+    assert not batch.failures
 
 
 def test_a_walk_through_several_passes_augments_each_as_it_would_alone(tones: Path) -> None:

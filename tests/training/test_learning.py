@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -164,3 +165,13 @@ def test_an_epoch_of_two_passes_is_two_epochs_that_are_measured_once(train_tiny:
     assert together.losses == apart.losses
     assert (len(together.rows), len(apart.rows)) == (1, 2)
     assert together.rows[-1]["dev_loss"] == apart.rows[-1]["dev_loss"]
+
+
+def test_it_learns_to_write_nothing_where_nobody_speaks(train_tiny: Any) -> None:
+    silence = {"probability": 0.15, "seconds": [0.5, 1.0]}
+    result, recorder = train_tiny(augment={"silence": silence}, training={"epochs": 25})
+    assert recorder.rows[-1]["dev_wer"] < 0.5
+    assert not recorder.said("could not be used")
+    generator = np.random.default_rng(1)
+    noises = [0.01 * generator.standard_normal(16_000).astype(np.float32), np.zeros(16_000, np.float32)]
+    assert [found.text for found in Recognizer(result.model).transcribe(noises)] == ["", ""]
