@@ -19,6 +19,7 @@ from steno.errors import ManifestError, StenoError
 from steno.evaluation.score import Scores, score
 from steno.models.config import streaming
 from steno.runtime import Recognizer
+from steno.runtime.folder import STREAM
 from steno.runtime.streaming import EndpointConfig, Final, StreamingSession, WindowConfig, advance
 from steno.runtime.streaming.steps import step_frames
 from steno.text import normalize, words
@@ -113,7 +114,7 @@ def row(folder: Path, utterances: Sequence[Utterance], window: WindowConfig, thr
     recognizer = Recognizer(folder, threads=threads)
     config = recognizer.config
     model = streaming(config.model)
-    if model is not None:
+    if model is not None and STREAM in config.files:
         ahead = model.lookahead_seconds(config.features.seconds_per_frame)
         half_window = config.features.n_fft / 2 / config.features.sample_rate
         frames = model.delay(config.features.seconds_per_frame) + step_frames(config)
