@@ -10,7 +10,7 @@ Streaming and Non-streaming Two-pass End-to-end Model for Speech Recognition", 2
 before they turn, so that positions count from the oldest one that is kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -67,67 +67,81 @@ class Conformer(nn.Module):
         The logits of the intermediate blocks are appended to ``taps``.
         """
         x_btd, frames_b = self.stem(features_btf, frames_b)
-        x_btd = self.dropout(x_btd)
-        whole_btd, place = x_btd, self._place(frames_b, x_btd)
-        first, last = self.config.squeeze or (0, 0)
-        for number, block in enumerate(self.blocks, start=1):
-            if number == first:
-                whole_btd, x_btd = x_btd, _halved(x_btd, place.inside_bt)
-                place = self._place(strided(frames_b, 2), x_btd, longer=2)
-            x_btd = self._run(block, number, x_btd, place)
-            if number == last:
-                x_btd = whole_btd + _doubled(x_btd, whole_btd)
-                place = self._place(frames_b, x_btd)
-            if taps is not None and number in self.config.intermediate:
-                inner = first <= number < last
-                taps.append(self.classifier(self.norm(_doubled(x_btd, whole_btd) if inner else x_btd)))
-        return self.classifier(self.norm(x_btd)), frames_b
+
+        def place(x_btd: Tensor, longer: int) -> Place:
+            inside_bt = inside_mask(strided(frames_b, longer), x_btd.shape[1])
+            return self._place(inside_bt, inside_bt, longer)
+
+        return self._through(self.dropout(x_btd), place, self._run, taps), frames_b
 
     def step(self, features_btf: Tensor, clock: Clock, memory: Memory) -> Tensor:
         """The next features (B, T, F) of whole chunks → logits (B, T', V), those of :meth:`forward`.
 
         Only for sizes that are ``streamable``.
         """
-        x_btd = self.stem.step(features_btf, clock, memory)
-        whole_btd, place = x_btd, self._moment(clock, x_btd)
-        first, last = self.config.squeeze or (0, 0)
-        for number, block in enumerate(self.blocks, start=1):
-            if number == first:
-                whole_btd, x_btd = x_btd, _halved(x_btd, place.inside_bt)
-                place = self._moment(clock, x_btd, longer=2)
-            x_btd = block(x_btd, place, memory)
-            if number == last:
-                x_btd = whole_btd + _doubled(x_btd, whole_btd)
-                place = self._moment(clock, x_btd)
-        logits_btv: Tensor = self.classifier(self.norm(x_btd))
-        return logits_btv
+        config = self.config
+        assert config.chunk_frames is not None
+        assert config.left_chunks is not None
+        kept = config.left_chunks * config.chunk_frames
+
+        def place(x_btd: Tensor, longer: int) -> Place:
+            time, before, stride = x_btd.shape[1], kept // longer, config.subsampling * longer
+            heard_bt = clock.inside(before + time, before, stride)
+            return self._place(clock.inside(time, stride=stride), heard_bt, longer, before)
+
+        def run(block: nn.Module, number: int, x_btd: Tensor, place: Place) -> Tensor:
+            out_btd: Tensor = block(x_btd, place, memory)
+            return out_btd
+
+        return self._through(self.stem.step(features_btf, clock, memory), place, run)
 
     def to_stream(self) -> "Conformer":
         """What :meth:`step` can be called on: itself."""
         return self
 
-    def _place(self, frames_b: Tensor, x_btd: Tensor, longer: int = 1) -> Place:
-        """Of frames that are so many times ``longer`` than the model's own."""
-        config, time = self.config, x_btd.shape[1]
-        inside_bt = inside_mask(frames_b, time)
-        heard = inside_bt[:, None, None, :]
-        if config.chunk_frames is not None:
-            heard = heard & _chunks(time, config.chunk_frames // longer, config.left_chunks, x_btd.device)
-            heard = heard | _oneself(time, x_btd.device)
-        return Place(inside_bt, heard, _rotations(time, config.size // config.heads, x_btd.device))
+    def _through(
+        self,
+        x_btd: Tensor,
+        place_of: Callable[[Tensor, int], Place],
+        run: Callable[[nn.Module, int, Tensor, Place], Tensor],
+        taps: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Through the blocks to the logits.
 
-    def _moment(self, clock: Clock, x_btd: Tensor, longer: int = 1) -> Place:
-        """The same of the frames of a step."""
-        config, time = self.config, x_btd.shape[1]
-        assert config.chunk_frames is not None
-        assert config.left_chunks is not None
-        chunk, stride = config.chunk_frames // longer, config.subsampling * longer
-        before = config.left_chunks * chunk
-        heard = clock.inside(before + time, before, stride)[:, None, None, :]
-        heard = heard & _chunks(before + time, chunk, config.left_chunks, x_btd.device)[before:]
-        heard = heard | _oneself(before + time, x_btd.device)[before:]
-        turns = _rotations(before + time, config.size // config.heads, x_btd.device)
-        return Place(clock.inside(time, stride=stride), heard, turns, before)
+        Args:
+            x_btd: what the stem gave.
+            place_of: places of such frames, so many times longer than the model's own.
+            run: a block, with its number.
+            taps: get the logits of the intermediate blocks.
+        """
+        whole_btd, place = x_btd, place_of(x_btd, 1)
+        first, last = self.config.squeeze or (0, 0)
+        for number, block in enumerate(self.blocks, start=1):
+            if number == first:
+                whole_btd, x_btd = x_btd, _halved(x_btd, place.inside_bt)
+                place = place_of(x_btd, 2)
+            x_btd = run(block, number, x_btd, place)
+            if number == last:
+                x_btd = whole_btd + _doubled(x_btd, whole_btd)
+                place = place_of(x_btd, 1)
+            if taps is not None and number in self.config.intermediate:
+                inner = first <= number < last
+                taps.append(self.classifier(self.norm(_doubled(x_btd, whole_btd) if inner else x_btd)))
+        logits_btv: Tensor = self.classifier(self.norm(x_btd))
+        return logits_btv
+
+    def _place(self, inside_bt: Tensor, heard_bt: Tensor, longer: int, before: int = 0) -> Place:
+        """Of frames (B, T) that are so many times ``longer`` than the model's own.
+
+        ``heard_bt`` (B, L + T) says the same of these and of the L ``before`` them.
+        """
+        config, time = self.config, heard_bt.shape[1]
+        heard = heard_bt[:, None, None, :]
+        if config.chunk_frames is not None:
+            heard = heard & _chunks(time, config.chunk_frames // longer, config.left_chunks, heard.device)[before:]
+            heard = heard | _oneself(time, heard.device)[before:]
+        turns = _rotations(time, config.size // config.heads, heard.device)
+        return Place(inside_bt, heard, turns, before)
 
     def _run(self, block: nn.Module, number: int, x_btd: Tensor, place: Place) -> Tensor:
         if self._skipped(number):

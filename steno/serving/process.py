@@ -5,6 +5,7 @@ import contextlib
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
+from threading import Thread
 from typing import Any, Self
 
 from steno.errors import ModelError
@@ -16,9 +17,6 @@ from steno.serving.wire import Frame
 START_SECONDS = 120.0
 """Time that a worker has to load its model."""
 
-_LOOK_SECONDS = 0.05
-"""Time between two looks whether a process has ended."""
-
 
 class Process:
     """One worker process and the socket to it. Made by :meth:`start`."""
@@ -29,6 +27,8 @@ class Process:
         self._process = process
         self._reader = reader
         self._writer = writer
+        self._ended = asyncio.Event()
+        Thread(target=self._watch, args=(asyncio.get_running_loop(),), daemon=True).start()
 
     @classmethod
     async def start(cls, kind: Kind, folder: Path, threads: int, config: ServeConfig) -> Self:
@@ -79,8 +79,7 @@ class Process:
 
     async def gone(self) -> None:
         """Wait until the process has ended."""
-        while self._process.poll() is None:
-            await asyncio.sleep(_LOOK_SECONDS)
+        await self._ended.wait()
 
     async def stop(self, patience: float = 0.0) -> None:
         """Hang up, wait for ``patience`` seconds, then kill."""
@@ -92,3 +91,8 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self.gone()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop has ended before
+            loop.call_soon_threadsafe(self._ended.set)

@@ -139,12 +139,12 @@ def _run(
         f"{len(manifests['dev'])} utterances, {manifests['dev'].hours:.2f} h; {parameters:,} parameters; "
         f"{fabric.world_size} × {fabric.device.type}"
     )
-    if not resume and recipe.features.normalize == "corpus":
+    start, by_corpus = recipe.training.start_from, recipe.features.normalize == "corpus"
+    if not start and not resume and by_corpus:
         _set_statistics(recipe, model, manifests["train"], indices)
-    start = recipe.training.start_from
     if start and not resume:
-        if fabric.is_global_zero:
-            start_from(model, start, recipe, tracking_uri, display.message)
+        if fabric.is_global_zero and not start_from(model, start, recipe, tracking_uri, display.message) and by_corpus:
+            _set_statistics(recipe, model, manifests["train"], indices)
         model.load_state_dict(told(fabric, dict(model.state_dict()), {})[0])
     rate = recipe.features.sample_rate
     dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)

@@ -16,10 +16,12 @@ from steno.runtime.folder import ONNX, WEIGHTS, FolderConfig, read_config, verif
 from steno.tracking.registry import resolve
 from steno.training.recipe import Recipe
 
+_STATISTICS = ("frontend.mean", "frontend.std")
+
 
 def start_from(
     model: AcousticModel, reference: str, recipe: Recipe, uri: str | None, say: Callable[[str], None]
-) -> None:
+) -> bool:
     """Give a fresh model the weights, and the statistics of the front-end, of one that is trained.
 
     Of its features only ``normalize`` may differ; then the fresh model's own statistics stay. A conformer becomes
@@ -32,6 +34,9 @@ def start_from(
         recipe: what the fresh model was made from.
         uri: MLflow's store, for a reference.
         say: takes one line for the user.
+
+    Returns:
+        Whether the statistics came with the weights.
 
     Raises:
         ModelError: no such model, or its files were changed.
@@ -47,8 +52,8 @@ def start_from(
         raise _other(reference, f"features: {', '.join(differing)}")
     own = model.state_dict()
     found = _weights(folder, config, own.keys())
-    if differing:  # another way to normalise: this model's own statistics stay
-        found = {name: tensor for name, tensor in found.items() if name not in ("frontend.mean", "frontend.std")}
+    own_statistics = _STATISTICS if differing else ()  # of another way to normalise
+    found = {name: tensor for name, tensor in found.items() if name not in own_statistics}
     if isinstance(config.model, ConformerConfig) and isinstance(recipe.model, ConformerConfig):
         found = causal_kernels(found) if recipe.model.causal and not config.model.causal else found
     same_labels = recipe.tokenizer.build().tokens == config.tokenizer.build().tokens
@@ -60,9 +65,10 @@ def start_from(
     if not taken:
         raise RecipeError(f"training.start_from {reference}: none of its weights has the shape of one of this model")
     model.load_state_dict(taken, strict=False)
-    fresh = [name for name in own if name not in taken and name not in ("frontend.mean", "frontend.std")]
+    fresh = [name for name in own if name not in taken and name not in own_statistics]
     other = f", which was trained with features.{differing[0]}" if differing else ""
     say(f"starting from {reference}{other}" + (f"; fresh are {', '.join(fresh)}" if fresh else ""))
+    return not differing
 
 
 def _weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) -> dict[str, Tensor]:
