@@ -4,8 +4,8 @@
 
 The model is exported for sherpa-onnx first. Both decode greedily, one recording at a time, with as many threads. They
 take turns recording by recording, and who goes first alternates. A model with a streaming graph is heard as a stream by
-both: in blocks of `--block` seconds, with a second of silence at the end, which sherpa-onnx needs. Samples are rounded
-to 16 bits, which it keeps.
+both: in blocks of `--block` seconds, with a second of silence at the end, which sherpa-onnx needs. Samples are what
+it keeps of them: 16 bits, and in a stream a sample of 1 or -1 is 0.
 """
 
 import tempfile
@@ -95,10 +95,12 @@ def main(
     recordings: list[Samples] = [
         np.round(audio.load(one.audio, RATE) * 32767).astype(np.float32) / np.float32(32768) for one in sample
     ]
+    streams = (model / STREAM).is_file()
+    if streams:
+        recordings = [np.where(abs(heard_n) > 1.5 / 32768, heard_n, np.float32(0)) for heard_n in recordings]
     with tempfile.TemporaryDirectory(prefix="steno-sherpa-") as scratch:
         exported = Path(scratch, "export")
         export_sherpa(model, exported)
-        streams = (model / STREAM).is_file()
         both = online(model, exported, threads, block) if streams else offline(model, exported, threads)
         texts: dict[str, list[str]] = {name: [] for name in both}
         seconds = dict.fromkeys(both, 0.0)

@@ -48,12 +48,8 @@ def export(
     folder = resolve(model, uri)
     if format == "sherpa-onnx":
         from steno.export.sherpa import export_sherpa
-        from steno.runtime.folder import STREAM
 
-        if STREAM in export_sherpa(folder, to).files and not (to / STREAM).exists():
-            typer.echo(
-                "for whole files only: sherpa-onnx cannot hand over the chunks of a conformer's stream", err=True
-            )
+        export_sherpa(folder, to)
     elif data is None:
         from steno.export.folder import export_onnx
 

@@ -17,25 +17,17 @@ from onnx import ModelProto, helper, numpy_helper
 
 from steno.errors import ModelError
 from steno.export.folder import TOKENS, copy_runnable, new_folder
-from steno.models.config import streaming
 from steno.runtime.folder import CARD, ONNX, STREAM, FolderConfig, read_config
 
 ADDED_TO_VARIANCE = 1e-5
 """What sherpa-onnx adds to the variance of a recording before it divides by its root."""
 _LEAST_REST = 1e-7
-_CHUNKED = """
-## Streaming
-
-This model hears streams in chunks, which sherpa-onnx's entry for streams cannot hand over. Steno's own runtime does.
-"""
 STREAM_RATE = 8000
 """The rate, in Hz, that its streaming entry brings all audio to."""
 
 
 def export_sherpa(folder: Path, target: Path) -> FolderConfig:
     """``model.onnx`` and ``tokens.txt`` for ``OfflineRecognizer``; of a streaming model ``stream.onnx``, too.
-
-    A conformer that hears streams in chunks of more than one frame has none: sherpa-onnx hands over pieces of 300 ms.
 
     Raises:
         ModelError: the folder is not whole, or the model takes no 16 kHz audio.
@@ -51,17 +43,13 @@ def export_sherpa(folder: Path, target: Path) -> FolderConfig:
         copy_runnable(folder, config, scratch)
         (scratch / CARD).unlink(missing_ok=True)
         onnx.save(offline(onnx.load(scratch / ONNX)), scratch / ONNX)
-        # The entry for streams hands over what it likes, and a chunk wants to be whole.
-        chunked = (model := streaming(config.model)) is not None and model.step_frames > 1
-        if chunked:
-            (scratch / STREAM).unlink(missing_ok=True)
         streams = (scratch / STREAM).is_file()
         if streams:
             from steno.export.sherpa_stream import export_stream
             from steno.export.torch_model import load_model
 
             export_stream(load_model(folder, config), scratch / STREAM)
-        (scratch / CARD).write_text(_card(config, streams) + (_CHUNKED if chunked else ""), encoding="utf-8")
+        (scratch / CARD).write_text(_card(config, streams), encoding="utf-8")
         keep()
     return config
 
@@ -127,8 +115,9 @@ stream.accept_waveform({STREAM_RATE}, samples)  # samples at 16 kHz: see below
 ```
 
 sherpa-onnx resamples what this entry hears to {STREAM_RATE} Hz. The model takes 16 kHz: give it samples at 16 kHz
-and say that they are at {STREAM_RATE} Hz, so that nothing is resampled. Times and endpoint rules then count double.
-Add a second of silence at the end, or the last words stay in the look-ahead.
+and say that they are at {STREAM_RATE} Hz, so that nothing is resampled. Times and endpoint rules then count double,
+those of a conformer of chunks not evenly. Add a second of silence at the end, or as much as a chunk if that is more,
+or the last words stay in the look-ahead.
 """
     return f"""# {config.name} for sherpa-onnx
 

@@ -29,6 +29,17 @@ FIRST_WAIT = 0.5
 BLOCK_BYTES = 8 * 1024 * 1024
 """What is asked for in one piece: a connection that is cut costs no more."""
 
+PATIENCE = 120.0
+"""Seconds that an attempt may take, beside the time that its bytes need: the libraries' own limits have gaps, of which
+one is a server that never says that it will take an object.
+"""
+
+LISTING_PATIENCE = 1800.0
+"""Seconds that a listing may take, which has as many requests as thousands of objects."""
+
+SLOWEST = 16_000
+"""Bytes a second of the slowest line that is waited for."""
+
 _log = logging.getLogger("steno.storage")
 _Answer = TypeVar("_Answer")
 _Kinds = tuple[type[Exception], ...]
@@ -48,7 +59,7 @@ def describe(place: Place) -> Object:
     Raises:
         StorageError: there is none, or the store does not answer.
     """
-    found = _asked(place, "looked at", lambda store: store.info(place.path))
+    found = _asked(place, "looked at", lambda store: store.info(place.path, timeout=PATIENCE))
     if found.get("type") == "directory":
         raise StorageError(f"{place.url}: is a folder of the store, not an object")
     return _object(found)
@@ -61,7 +72,7 @@ def below(place: Place) -> dict[str, Object]:
         StorageError: the store does not answer, or does not let us look. An empty folder is no error.
     """
     try:
-        found = _asked(place, "listed", lambda store: store.find(place.path, detail=True))
+        found = _asked(place, "listed", lambda store: store.find(place.path, detail=True, timeout=LISTING_PATIENCE))
     except MissingObjectError:
         return {}
     if not isinstance(found, dict):  # adlfs' answer where the name is an object's own
@@ -92,7 +103,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         StorageError: the store does not answer, or does not let us write.
     """
     place = parse(path)
-    _asked(place, "written", lambda store: store.pipe_file(place.path, data))
+    _asked(place, "written", lambda store: store.pipe_file(place.path, data, timeout=_patience(len(data))))
     _check_size(place, len(data))
 
 
@@ -106,9 +117,9 @@ def upload(source: Path, place: Place) -> Object:
     size = source.stat().st_size
     if size <= BLOCK_BYTES:
         data = source.read_bytes()  # the file may be growing: what is sent is what was read
-        _asked(place, "written", lambda store: store.pipe_file(place.path, data))
+        _asked(place, "written", lambda store: store.pipe_file(place.path, data, timeout=_patience(len(data))))
         return _check_size(place, len(data))
-    _asked(place, "written", lambda store: store.put_file(str(source), place.path))
+    _asked(place, "written", lambda store: store.put_file(str(source), place.path, timeout=_patience(size)))
     return _check_size(place, size)
 
 
@@ -120,7 +131,7 @@ def delete(path: str | os.PathLike[str]) -> None:
     """
     place = parse(path)
     try:
-        _asked(place, "deleted", lambda store: store.rm_file(place.path))
+        _asked(place, "deleted", lambda store: store.rm_file(place.path, timeout=PATIENCE))
     except MissingObjectError:
         return
 
@@ -152,10 +163,15 @@ def identity(place: Place) -> str:
 
 
 def _block(store: Any, place: Place, start: int, end: int) -> bytes:
-    data: bytes = store.cat_file(place.path, start=start, end=end)
+    data: bytes = store.cat_file(place.path, start=start, end=end, timeout=_patience(end - start))
     if len(data) != end - start:
         raise EOFError(f"{len(data)} bytes came instead of {end - start}")
     return data
+
+
+def _patience(size: int) -> float:
+    """Seconds that an attempt with so many bytes may take."""
+    return PATIENCE + size / SLOWEST
 
 
 def _check_size(place: Place, size: int) -> Object:
@@ -230,7 +246,7 @@ def _failures(kind: str) -> tuple[_Kinds, _Kinds, _Kinds]:
 
 def _reason(error: Exception) -> str:
     text = str(error).strip().partition("\n")[0]
-    return text or type(error).__name__
+    return text or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def _store(place: Place) -> Any:

@@ -66,6 +66,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("STENO_CACHE_GB", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("steno.storage.objects.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("steno.storage.objects.PATIENCE", 15.0)
     monkeypatch.chdir(tmp_path)
 
 

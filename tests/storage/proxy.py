@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that cuts connections in the middle of an answer."""
+"""A TCP proxy on loopback that cuts connections in the middle of an answer, or keeps answers to itself."""
 
 import contextlib
 import socket
@@ -21,6 +21,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cuts_made = 0
+        self.silent = False
 
     def cut(self, times: int, after: int) -> None:
         """Close the connection, so many times, when it has brought so many bytes of answers."""
@@ -56,7 +57,8 @@ class Proxy:
                         self._cuts -= 1
                         self.cuts_made += 1
                         data = data[: max(0, self._after - passed)]
-                target.sendall(data)
+                if not (answers and self.silent):
+                    target.sendall(data)
                 passed += len(data)
                 if cut:
                     break

@@ -96,6 +96,18 @@ def test_an_upload_that_is_cut_leaves_the_object_as_it_was(store, tmp_path):
     assert local(place, fresh=True).read_bytes() == BYTES
 
 
+def test_a_store_that_falls_silent_is_not_waited_for_without_end(store, monkeypatch):
+    monkeypatch.setattr("steno.storage.objects.ATTEMPTS", 2)
+    write_bytes(store.at("a"), b"old")
+    monkeypatch.setattr("steno.storage.objects.PATIENCE", 0.3)
+    store.proxy.silent = True
+    with pytest.raises(StorageError, match=r"/a: cannot be written \(no answer in time\), tried 2 times"):
+        write_bytes(store.at("a"), b"new")
+    store.direct()
+    monkeypatch.setattr("steno.storage.objects.PATIENCE", 15.0)
+    assert local(store.at("a"), fresh=True).read_bytes() in (b"old", b"new")
+
+
 @pytest.mark.parametrize("name", ["missing.txt", "a"])
 def test_what_is_not_an_object_is_named(store, name):
     write_bytes(store.at("a/b.txt"), b"x")
