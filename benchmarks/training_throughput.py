@@ -152,18 +152,18 @@ class Turns:
 # ---- the audio -------------------------------------------------------------------------------------------------
 
 
-def embedded_corpus(folder: Path, hours: float) -> tuple[Path, Path]:
-    """Make Steno's synthetic corpus and the manifests of its training part and of dev and test together."""
+def embedded_corpus(folder: Path, hours: float) -> tuple[Path, Path, Path]:
+    """Make Steno's synthetic corpus and the manifests of its parts for training, dev and test."""
     from steno.data.corpora.prepare import prepare
     from steno.data.manifest import write_manifest
     from steno.data.synth import synthesise
 
     corpus = synthesise(folder, CORPUS_SEED, hours)
     parts = {part.folder.name: prepare(part.folder).utterances for part in corpus.parts}
-    train, dev = folder / "train.jsonl", folder / "dev.jsonl"
-    write_manifest(train, parts["train-synth"])
-    write_manifest(dev, [*parts["dev-synth"], *parts["test-synth"]])
-    return train, dev
+    train, dev, test = (folder / f"{name}.jsonl" for name in ("train", "dev", "test"))
+    for path in (train, dev, test):
+        write_manifest(path, parts[f"{path.stem}-synth"])
+    return train, dev, test
 
 
 def usable(path: Path, longest: float) -> "list[Utterance]":
@@ -350,7 +350,7 @@ def main(
     os.sched_setaffinity(0, cores)
     import torch
 
-    from steno.data.manifest import write_manifest
+    from steno.data.manifest import Manifest, write_manifest
     from steno.training.trainer import Interrupted
 
     torch.set_num_threads(threads)
@@ -359,7 +359,9 @@ def main(
         folder = Path(name)
         if train is None or dev is None:
             print("making the embedded corpus")
-            train, dev = embedded_corpus(folder / "corpus", max(1.0, hours / passes))
+            train, *others = embedded_corpus(folder / "corpus", max(1.0, hours / passes))
+            dev = folder / "dev-and-test.jsonl"
+            write_manifest(dev, [one for path in others for one in Manifest(path)])
         bounds = settings(recipe, overrides or [], passes, 1, (train, dev)).data
         longest = min(bounds.max_seconds, bounds.batch_seconds)
         chosen = draw(usable(train, longest), hours / passes, CORPUS_SEED)

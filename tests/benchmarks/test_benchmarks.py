@@ -106,3 +106,30 @@ def test_the_textbook_has_the_classic_frames_and_learns(load: Load, manifest: Pa
         assert loop.model(features_tf[None]).shape == (1, 41, 29)
     losses = [loop.train_epoch() for _ in range(3)]
     assert losses[-1] < losses[0]
+
+
+def test_families_are_compared_and_the_best_gets_more_seeds(manifest: Path, tmp_path: Path) -> None:
+    command = ["--to", tmp_path / "out", "--train", manifest, "--dev", manifest, "--test", manifest, "--epochs", 1]
+    recipes = [ROOT / "recipes" / f"{name}.yaml" for name in ("librispeech-2000", "demo-stream")]
+    command += ["--winners", 1, "--seeds", 2, *recipes, *SMALL]
+    done = script("families.py", *command)
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ") and "family" not in line]
+    assert {row.split(" | ")[1] for row in rows} == {"`rescnn-bigru`", "`rescnn-gru-stream`"}
+    assert {row.split(" | ")[3] for row in rows} == {"yes", "no"}
+    assert rows[0].count("%") > rows[1].count("%")  # the best has two seeds
+    assert (tmp_path / "out" / "families.svg").is_file()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/model/model.onnx")}
+    assert len(kept) == 3
+    again = script("families.py", *command)
+    assert again.stdout == done.stdout
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}  # nothing was trained twice
+    other = script("families.py", *command, "training.grad_clip=1")
+    assert other.returncode == 2
+    assert "was trained with other settings" in other.stderr
+
+
+def test_families_need_all_manifests_or_none(manifest: Path, tmp_path: Path) -> None:
+    done = script("families.py", "--to", tmp_path, "--train", manifest)
+    assert done.returncode == 2
+    assert "belong together" in done.stderr

@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "deploy" / "kubernetes"
-FOLDERS = sorted(path.parent for path in HOME.rglob("kustomization.yaml"))
+FOLDERS = sorted(path.parent for path in HOME.rglob("kustomization.yaml") if "components" not in path.parts)
 FILES = sorted(path for path in HOME.rglob("*.yaml") if path.name not in ("kustomization.yaml", "images.yaml"))
 KUBERNETES = "1.34.0"
 
@@ -104,6 +104,26 @@ def test_the_server_is_asked_where_it_answers():
     from steno.serving.metrics import Metrics
 
     assert all(f"# TYPE {metric} gauge" in Metrics().text().decode() for metric in metrics)
+
+
+def test_prometheus_finds_the_pods_and_brings_a_key(tmp_path):
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["kubernetes/overlays/cpu"],
+        "components": ["kubernetes/components/prometheus"],
+    }
+    shutil.copytree(HOME, tmp_path / "kubernetes")
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    rows = {row["kind"]: row for row in built(tmp_path)}
+    monitor, pod = rows["PodMonitor"]["spec"], rows["Deployment"]["spec"]["template"]
+    assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    assert endpoint["port"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+    assert endpoint["path"] == "/metrics"
+    assert set(endpoint["authorization"]["credentials"]) == {"name", "key"}
+    others = [row["kind"] for row in built(HOME / "overlays" / "cpu")]
+    assert "PodMonitor" not in others  # whoever has no operator has no such kind
 
 
 def test_the_pod_outlives_the_draining_of_its_streams():
