@@ -75,17 +75,11 @@ def _onnx(folder: Path, threads: int) -> Callable[[Samples], Emission]:
 
 
 def _streaming(folder: Path, threads: int) -> Callable[[Samples], Emission]:
-    import onnxruntime
-
+    from steno.runtime.graph import Graph
     from steno.runtime.streaming.steps import StepEncoder
 
     config = read_config(folder)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    graph = onnxruntime.InferenceSession(
-        str(verified(folder, config, STREAM)), options, providers=["CPUExecutionProvider"]
-    )
-    encoder = StepEncoder(config, graph)
+    encoder = StepEncoder(config, Graph(verified(folder, config, STREAM), threads))
 
     def compute(samples_n: Samples) -> Emission:
         stream, parts = encoder.start(), []

@@ -7,9 +7,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import onnxruntime
-
 from steno.audio import Samples
 from steno.decoding.build import build_decoder
 from steno.decoding.greedy import GreedyDecoder
@@ -18,8 +15,8 @@ from steno.decoding.options import DecodingOptions, settle
 from steno.decoding.path import Emission
 from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript
-from steno.errors import ModelError
 from steno.runtime.folder import ONNX, read_config, verified
+from steno.runtime.graph import Graph
 from steno.runtime.streaming import EndpointConfig, StreamingSession, WindowConfig
 from steno.runtime.streaming.streamer import Streamer
 
@@ -32,7 +29,7 @@ class Recognizer:
 
     Args:
         folder: a model folder.
-        threads: threads of one inference; None takes ONNX Runtime's default, one a core.
+        threads: that compute; None is one a core.
         decoding: what is to be done otherwise than the folder says; None leaves it as it is.
 
     Raises:
@@ -60,7 +57,7 @@ class Recognizer:
         with ThreadPoolExecutor(1) as beside:
             loading = beside.submit(self._load, graph)
             self._decoder = self._build_decoder(folder, options)
-            self._session = loading.result()
+            self._graph = loading.result()
 
     @property
     def sample_rate(self) -> int:
@@ -92,7 +89,8 @@ class Recognizer:
     def transcribe(self, audios: Sequence[Samples], batch_seconds: float = 120.0) -> list[Transcript]:
         """Texts of recordings (N,) at :attr:`sample_rate`, in their order.
 
-        Recordings of like length share a batch of at most ``batch_seconds`` of padded audio, or one recording.
+        Recordings of like length share a batch of at most ``batch_seconds`` of padded audio, or one recording. None
+        changes what another one says.
         """
         return [self.decode(emission_tv) for emission_tv in self.emissions(audios, batch_seconds)]
 
@@ -110,7 +108,7 @@ class Recognizer:
 
     @cached_property
     def _streamer(self) -> Streamer:
-        return Streamer(self._folder, self.config, self._session, self._load)
+        return Streamer(self._folder, self.config, self._graph, self._load)
 
     def _incremental(self) -> IncrementalDecoder:
         tokens, seconds = self.tokenizer.tokens, self.config.seconds_per_frame
@@ -122,15 +120,8 @@ class Recognizer:
         own = self._decoder.reweighted(self.decoding)
         return IncrementalBeam(own, tokens, seconds, calibration, self._nbest)
 
-    def _load(self, path: Path) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if self._threads is not None:
-            options.intra_op_num_threads = self._threads
-        try:
-            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own, unrelated types for each kind of damage
-            raise ModelError(f"{path}: ONNX Runtime cannot load it ({error})") from error
+    def _load(self, path: Path) -> Graph:
+        return Graph(path, self._threads)
 
     def _build_decoder(self, folder: Path, options: DecodingOptions) -> "GreedyDecoder | BeamDecoder":
         name = self.decoding.lm
@@ -146,13 +137,7 @@ class Recognizer:
         """Log-probabilities (T, V) of recordings (N,), in their order."""
         found: dict[int, Emission] = {}
         for batch in _batches([len(audio) for audio in audios], int(batch_seconds * self.sample_rate)):
-            lengths = np.array([len(audios[i]) for i in batch], dtype=np.int64)
-            samples = np.zeros((len(batch), int(lengths.max())), dtype=np.float32)
-            for row, i in enumerate(batch):
-                samples[row, : lengths[row]] = audios[i]
-            log_probs, frames = self._session.run(["log_probs", "frames"], {"samples": samples, "lengths": lengths})
-            for row, i in enumerate(batch):
-                found[i] = log_probs[row, : frames[row]]
+            found.update(zip(batch, self._graph.emissions([audios[i] for i in batch]), strict=True))
         return [found[i] for i in range(len(audios))]
 
 

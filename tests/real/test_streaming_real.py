@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
@@ -18,6 +17,7 @@ from steno.models.registry import AcousticModel
 from steno.models.stream_export import export_stream
 from steno.runtime import Recognizer
 from steno.runtime.folder import FolderConfig, write_config
+from steno.runtime.graph import Graph
 from steno.runtime.streaming import EndpointConfig, Final
 from steno.runtime.streaming.endpointing import Endpointer
 from steno.runtime.streaming.session import StreamingSession
@@ -62,7 +62,7 @@ def recordings(part: str) -> list[audio.Samples]:
 @pytest.mark.parametrize("piece", [317, 160_000])
 def test_frames_and_text_of_a_stream_are_those_of_the_file(folder: Path, part: str, piece: int) -> None:
     recognizer = Recognizer(folder, threads=1)
-    encoder = StepEncoder(recognizer.config, onnxruntime.InferenceSession(str(folder / "stream.onnx")))
+    encoder = StepEncoder(recognizer.config, Graph(folder / "stream.onnx"))
     for samples in recordings(part):
         decoder = Keeping(recognizer.tokenizer.tokens, 0.04)
         session = StreamingSession(encoder, decoder, 16_000, 16_000, 0.04, [False] + 28 * [True], None)

@@ -11,6 +11,7 @@ import soundfile
 from steno.decoding.options import DecodingOptions
 from steno.runtime import Recognizer, bundled
 from steno.runtime.folder import CARD, read_config, verified
+from steno.runtime.streaming import advance
 from steno.tracking.registry import resolve
 
 SAID = "using small-en, the model that comes with Steno"
@@ -83,3 +84,29 @@ def test_without_the_library_of_beam_search_it_is_greedy_and_says_why(monkeypatc
     asked = DecodingOptions(hotwords=("steno",))
     assert choosing.named_or_bundled(None, asked) == ("small-en", asked)
     assert choosing.named_or_bundled("other", DecodingOptions()) == ("other", DecodingOptions())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_in_8_bits_no_recording_changes_another(threads: int) -> None:
+    generator = np.random.default_rng(0)
+    signals = [
+        (level * generator.standard_normal(size)).astype(np.float32)
+        for level, size in ((0.01, 16_000), (0.5, 15_000), (0.1, 32_000), (0.001, 31_500))
+    ]
+    recognizer = Recognizer(resolve("small-en"), threads=threads, decoding=DecodingOptions(method="greedy"))
+    together = recognizer.emissions(signals)
+    for signal, emission_tv in zip(signals, together, strict=True):
+        np.testing.assert_array_equal(recognizer.emissions([signal])[0], emission_tv)
+
+    def heard(streams: list[np.ndarray]) -> list[str]:
+        sessions = [recognizer.stream(endpointing=None) for _ in streams]
+        for session, samples in zip(sessions, streams, strict=True):
+            session.buffer(samples)
+            session.end()
+        events: list[list[str]] = [[] for _ in sessions]
+        while any(session.due for session in sessions):
+            for told, new in zip(events, advance(sessions), strict=True):
+                told += [event.text for event in new]
+        return [" ".join(told) for told in events]
+
+    assert heard(signals) == [text for signal in signals for text in heard([signal])]

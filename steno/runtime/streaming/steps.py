@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import onnxruntime
 
 from steno.audio import Samples
 from steno.decoding.path import Emission
 from steno.models.config import streaming
 from steno.runtime.folder import FolderConfig
+from steno.runtime.graph import Graph
 from steno.runtime.streaming.signal import Signal
 
 _UNKNOWN = 1 << 40
@@ -77,18 +77,18 @@ class StepEncoder:
 
     Args:
         config: of the model folder.
-        session: of its ``stream.onnx``.
+        graph: its ``stream.onnx``.
     """
 
-    def __init__(self, config: FolderConfig, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, config: FolderConfig, graph: Graph) -> None:
         c, model = config.features, streaming(config.model)
         assert model is not None
-        self._session = session
+        self._graph = graph
         self._hop, self._n_fft = c.hop_length, c.n_fft
         self.pad = c.n_fft // 2
         self.subsampling = model.subsampling
         self.delay = model.delay(c.seconds_per_frame)
-        self.state_size = int(session.get_inputs()[3].shape[1])
+        self.state_size = graph.size("state")
         self._outputs = step_frames(config)
         self.tick = self._outputs * self.subsampling * self._hop
         self.reach = self._n_fft + self._hop
@@ -115,13 +115,13 @@ class StepEncoder:
         """One step of each of these, which are all due."""
         span = self.tick - self._hop + self._n_fft
         starts = [self.first_sample(stream.position) for stream in streams]
-        feeds = {
+        feeds: dict[str, np.ndarray] = {
             "samples": np.stack([s.signal.window(at, at + span) for s, at in zip(streams, starts, strict=True)]),
             "position": np.array([stream.position for stream in streams], np.int64),
             "total": np.array([_UNKNOWN if s.total is None else s.total for s in streams], np.int64),
             "state": np.stack([stream.state_z for stream in streams]),
         }
-        log_probs_btv, states_bz = self._session.run(["log_probs", "next_state"], feeds)
+        log_probs_btv, states_bz = self._graph.rows(["log_probs", "next_state"], feeds)
         return [
             stream.advance(log_probs_tv, state_z)
             for stream, log_probs_tv, state_z in zip(streams, log_probs_btv, states_bz, strict=True)

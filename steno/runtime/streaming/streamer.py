@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
-
 from steno.decoding.incremental import IncrementalDecoder
 from steno.errors import ModelError
 from steno.runtime.folder import STREAM, FolderConfig, verified
+from steno.runtime.graph import Graph
 from steno.runtime.streaming.encoder import Encoder
 from steno.runtime.streaming.endpointing import EndpointConfig, Endpointer
 from steno.runtime.streaming.session import StreamingSession
@@ -16,7 +15,7 @@ from steno.runtime.streaming.steps import StepEncoder
 from steno.runtime.streaming.windows import WindowConfig, WindowEncoder
 from steno.text import BLANK, WORD_START
 
-Open = Callable[[Path], onnxruntime.InferenceSession]
+Open = Callable[[Path], Graph]
 """Loads a graph."""
 
 
@@ -30,7 +29,7 @@ class Streamer:
         load: loads its ``stream.onnx``, if there is one.
     """
 
-    def __init__(self, folder: Path, config: FolderConfig, whole: onnxruntime.InferenceSession, load: Open) -> None:
+    def __init__(self, folder: Path, config: FolderConfig, whole: Graph, load: Open) -> None:
         self._config, self._whole, self._tokens = config, whole, config.tokenizer.build().tokens
         self.native = STREAM in config.files
         """Whether this is a streaming model; others are streamed by windows."""

@@ -8,14 +8,13 @@ window.
 
 from collections.abc import Sequence
 
-import numpy as np
-import onnxruntime
 from pydantic import Field
 
 from steno.audio import Samples
 from steno.config import Strict
 from steno.decoding.path import Emission
 from steno.runtime.folder import FolderConfig
+from steno.runtime.graph import Graph
 from steno.runtime.streaming.signal import Signal
 from steno.runtime.streaming.steps import STEP_SECONDS
 
@@ -87,12 +86,12 @@ class WindowEncoder:
 
     Args:
         config: of the model folder.
-        session: of its ``model.onnx``.
+        graph: its ``model.onnx``.
         window: sizes, which are rounded to whole frames of the model.
     """
 
-    def __init__(self, config: FolderConfig, session: onnxruntime.InferenceSession, window: WindowConfig) -> None:
-        self._session = session
+    def __init__(self, config: FolderConfig, graph: Graph, window: WindowConfig) -> None:
+        self._graph = graph
         rate = config.features.sample_rate
         self.frame = round(config.seconds_per_frame * rate)
         self.left, self.chunk, self.right = (
@@ -109,14 +108,5 @@ class WindowEncoder:
 
     def run(self, streams: Sequence[WindowStream]) -> list[Emission]:
         """One step of each of these, which are all due."""
-        windows = [stream.window() for stream in streams]
-        lengths = np.array([len(window) for window in windows], np.int64)
-        samples_bn = np.zeros((len(windows), int(lengths.max())), np.float32)
-        for row_n, window in zip(samples_bn, windows, strict=True):
-            row_n[: len(window)] = window
-        feeds = {"samples": samples_bn, "lengths": lengths}
-        log_probs_btv, frames_b = self._session.run(["log_probs", "frames"], feeds)
-        return [
-            stream.advance(log_probs_tv[:frames])
-            for stream, log_probs_tv, frames in zip(streams, log_probs_btv, frames_b, strict=True)
-        ]
+        emissions = self._graph.emissions([stream.window() for stream in streams])
+        return [stream.advance(emission_tv) for stream, emission_tv in zip(streams, emissions, strict=True)]
