@@ -29,6 +29,13 @@ def gathered(fabric: Fabric, mine: Thing) -> list[Thing]:
     return everyone
 
 
+def parted(fabric: Fabric) -> None:
+    """Wait for the others, and end the connections to them: a process that exits with them open may be aborted."""
+    fabric.barrier()
+    if fabric.world_size > 1:
+        torch.distributed.destroy_process_group()
+
+
 def told(fabric: Fabric, tensors: dict[str, Tensor], about: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and plain values of the first process, on all of them: only its machine needs to have the file."""
     if fabric.world_size == 1:

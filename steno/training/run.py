@@ -30,7 +30,7 @@ from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
 from steno.training.memory import keep_freed_memory
 from steno.training.plots import curves
-from steno.training.processes import told
+from steno.training.processes import parted, told
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
 from steno.training.settle import read_settled, settle
@@ -166,11 +166,11 @@ def _run(
     with Interrupt() as interrupt:
         trainer.fit(interrupt)
     if not fabric.is_global_zero:
-        fabric.barrier()
+        parted(fabric)
         return RunResult(run_dir, run_dir / MODEL, {}, None, None)
     scores = _publish(recipe, run_dir, trainer, manifests, indices, parameters, display)
     version = _log_end(tracker, recipe, run_dir, trainer, scores)
-    fabric.barrier()
+    parted(fabric)
     return RunResult(run_dir, run_dir / MODEL, scores, tracker.run_id, version)
 
 
