@@ -81,7 +81,7 @@ def trained(recipe: Path, settings: Sequence[str], seed: int, folder: Path) -> t
 
 def measured(recipe: Path, settings: Sequence[str], seed: int, folder: Path, test: Path, hours: float) -> Result:
     """Train, unless that was done before, and measure on the test's utterances."""
-    from safetensors import safe_open
+    from safetensors.numpy import load_file
 
     from steno.data.manifest import Manifest
     from steno.evaluation.measure import evaluate
@@ -100,14 +100,12 @@ def measured(recipe: Path, settings: Sequence[str], seed: int, folder: Path, tes
     recognizer = Recognizer(model, threads=1, decoding=DecodingOptions(method="greedy"))
     evaluation = evaluate(recognizer, Manifest(test)).checked()
     interval = evaluation.scores.wer_interval()
-    with safe_open(model / WEIGHTS, "np") as weights:
-        sizes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
     result = Result(
         recipe.stem,
         recognizer.config.model.architecture,
         streaming(recognizer.config.model) is not None,
         seed,
-        sum(_product(size) for size in sizes),
+        sum(weight.size for weight in load_file(model / WEIGHTS).values()),
         hours,
         cpu,
         wall,
@@ -119,13 +117,6 @@ def measured(recipe: Path, settings: Sequence[str], seed: int, folder: Path, tes
     )
     note.write_text(json.dumps(asdict(result) | {"asked": asked}), encoding="utf-8")
     return result
-
-
-def _product(size: Sequence[int]) -> int:
-    found = 1
-    for side in size:
-        found *= side
-    return found
 
 
 def best(results: Sequence[Result], count: int) -> list[str]:
@@ -162,7 +153,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def picture(results: Sequence[Result], path: Path) -> None:
-    """WER over the CPU time of training; a point a run, its interval upright."""
+    """WER over the CPU time of training, as SVG; a point a run, its interval upright."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -177,7 +168,7 @@ def picture(results: Sequence[Result], path: Path) -> None:
     axes.set(xlabel="CPU time of training (min)", ylabel="test WER, greedy (%)", ylim=(0, None), xlim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main(

@@ -66,20 +66,26 @@ class Outcome:
 
 def main() -> None:
     """Run the quiet pass, the load, and twice the load; print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a model folder or reference")
-    parser.add_argument("--speech", required=True, nargs="+", help="recordings, folders or globs")
+    parser = arguments(__doc__)
     parser.add_argument("--streams", type=int, default=50, help="streams at one time, and the server's limit")
     parser.add_argument("--rounds", type=int, default=4, help="times that all streams speak")
     parser.add_argument("--recordings", type=int, default=20, help="different recordings to use")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="the server's workers")
     parser.add_argument("--longest", type=float, default=12.0, help="seconds of a recording, at most")
-    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     generator = random.Random(given.seed)
     recordings = choose(given.speech, given.recordings, given.longest, generator)
-    with server(given.model, given.streams, given.workers) as url:
+    with server(given.model, given.streams, given.workers) as (url, _):
         asyncio.run(measure(url, recordings, given.streams, given.rounds, generator))
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """What every script takes that lets recordings speak to a server of its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="a model folder or reference")
+    parser.add_argument("--speech", required=True, nargs="+", help="recordings, folders or globs")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="the server's workers")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
 
 
 def choose(sources: Sequence[str], count: int, longest: float, generator: random.Random) -> list[Recording]:
@@ -98,8 +104,8 @@ def choose(sources: Sequence[str], count: int, longest: float, generator: random
 
 
 @contextlib.contextmanager
-def server(model: str, streams: int, workers: int) -> Iterator[str]:
-    """A server of this checkout on a free port; its address."""
+def server(model: str, streams: int, workers: int) -> Iterator[tuple[str, int]]:
+    """A server of this checkout on a free port; its address and its process's number."""
     options = ["--model", model, "--port", "0", "--max-streams", str(streams), "--workers", str(workers)]
     command = [sys.executable, "-m", "steno", "serve", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
@@ -108,7 +114,7 @@ def server(model: str, streams: int, workers: int) -> Iterator[str]:
         if " at http://" not in line:
             raise SystemExit("the server did not start")
         try:
-            yield line.split(" at ")[1].split()[0]
+            yield line.split(" at ")[1].split()[0], process.pid
         finally:
             process.terminate()
 

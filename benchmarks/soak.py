@@ -7,10 +7,8 @@ so that the server ends an utterance at a pause. Memory is the proportional set 
 they hold after the first tenth, when everything has been used once, is compared with what they hold at the end.
 """
 
-import argparse
 import asyncio
 import json
-import os
 import random
 import time
 from collections.abc import Callable
@@ -20,7 +18,7 @@ import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
-from serving_load import Recording, choose, server
+from serving_load import Recording, arguments, choose, server
 from websockets.asyncio.client import connect
 
 from steno import audio
@@ -48,13 +46,9 @@ class Progress:
             Console(stderr=True).print(f"{self.sent / 3600:.1f} h of audio: {self.memory[-1]:.1f} MB")
 
 
-def held(port: int) -> float:
-    """Megabytes of the process that listens on a port of this machine, and of its children."""
-    parent = next(
-        process
-        for process in psutil.Process().children(recursive=True)
-        if any(one.laddr.port == port and one.status == psutil.CONN_LISTEN for one in process.net_connections())
-    )
+def held(process: int) -> float:
+    """Megabytes of a process and of its children."""
+    parent = psutil.Process(process)
     return sum(one.memory_full_info().pss for one in (parent, *parent.children(recursive=True))) / 1e6
 
 
@@ -87,10 +81,9 @@ async def talk(url: str, recordings: list[Recording], seconds: float, progress: 
         await hearing
 
 
-async def soak(url: str, recordings: list[Recording], hours: float, streams: int, seed: int) -> Progress:
-    """All streams at once."""
-    port = int(url.rsplit(":", 1)[1])
-    progress = Progress(hours * 3600, lambda: held(port))
+async def soak(url: str, process: int, recordings: list[Recording], hours: float, streams: int, seed: int) -> Progress:
+    """All streams at once, to a server in a process."""
+    progress = Progress(hours * 3600, lambda: held(process))
     await asyncio.gather(
         *(talk(url, recordings, hours * 3600 / streams, progress, seed + number) for number in range(streams))
     )
@@ -99,19 +92,15 @@ async def soak(url: str, recordings: list[Recording], hours: float, streams: int
 
 def main() -> None:
     """Run it, and print memory by tenths of the way."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a model folder or reference")
-    parser.add_argument("--speech", required=True, nargs="+", help="recordings, folders or globs")
+    parser = arguments(__doc__)
     parser.add_argument("--hours", type=float, default=24.0, help="of audio, all streams together")
     parser.add_argument("--streams", type=int, default=4, help="connections at a time")
     parser.add_argument("--recordings", type=int, default=50, help="different recordings to use")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="the server's workers")
-    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     recordings = choose(given.speech, given.recordings, 15.0, random.Random(given.seed))
     started = time.perf_counter()
-    with server(given.model, given.streams, given.workers) as url:
-        progress = asyncio.run(soak(url, recordings, given.hours, given.streams, given.seed))
+    with server(given.model, given.streams, given.workers) as (url, process):
+        progress = asyncio.run(soak(url, process, recordings, given.hours, given.streams, given.seed))
     table = Table("audio (h)", "memory (MB)")
     for tenth, memory in enumerate(progress.memory, start=1):
         table.add_row(f"{given.hours * tenth / TENTHS:.1f}", f"{memory:.1f}")

@@ -102,9 +102,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         StorageError: the store does not answer, or does not let us write.
     """
-    place = parse(path)
-    _asked(place, "written", lambda store: store.pipe_file(place.path, data, timeout=_patience(len(data))))
-    _check_size(place, len(data))
+    _write(parse(path), data)
 
 
 def upload(source: Path, place: Place) -> Object:
@@ -116,9 +114,7 @@ def upload(source: Path, place: Place) -> Object:
     """
     size = source.stat().st_size
     if size <= BLOCK_BYTES:
-        data = source.read_bytes()  # the file may be growing: what is sent is what was read
-        _asked(place, "written", lambda store: store.pipe_file(place.path, data, timeout=_patience(len(data))))
-        return _check_size(place, len(data))
+        return _write(place, source.read_bytes())  # the file may be growing: what is sent is what was read
     _asked(place, "written", lambda store: store.put_file(str(source), place.path, timeout=_patience(size)))
     return _check_size(place, size)
 
@@ -160,6 +156,11 @@ def identity(place: Place) -> str:
     given = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
     parts = [part for part in given.split(";") if part.startswith(("AccountName", "BlobEndpoint", "EndpointSuffix"))]
     return " ".join([*sorted(parts), place.account or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")])
+
+
+def _write(place: Place, data: bytes) -> Object:
+    _asked(place, "written", lambda store: store.pipe_file(place.path, data, timeout=_patience(len(data))))
+    return _check_size(place, len(data))
 
 
 def _block(store: Any, place: Place, start: int, end: int) -> bytes:

@@ -1,6 +1,7 @@
 """The live page in a real browser: what is spoken into it is what the command line hears."""
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -45,13 +46,20 @@ def test_spoken_words_appear_and_files_too(
         browser.call("Page.addScriptToEvaluateOnNewDocument", source=KEEP_RECORDINGS)
         browser.open(server.url)
         browser.until("document.getElementById('model').textContent.includes('tiny')")
-        browser.run("document.getElementById('mic').click()")
-        browser.until(f"{STATUS} === 'Listening.'")
-        browser.until("document.getElementById('level').value > 0.3")
-        browser.until(f"{CAPTIONS} !== ''", seconds=60)  # while it still listens
+        # Captions are partial at first, and Chromium plays the file again and again: on a busy machine with gaps.
+        for attempt in range(4):
+            browser.run("document.getElementById('mic').click()")
+            browser.until(f"{STATUS} === 'Listening.'")
+            browser.until("document.getElementById('level').value > 0.3")
+            with contextlib.suppress(*([TimeoutError] if attempt < 3 else [])):
+                browser.until(f"{CAPTIONS}.includes({json.dumps(expected)})", seconds=30)
+                break
+            browser.run("document.getElementById('mic').click()")
+            browser.until(f"{STATUS} === 'Done.'")
         browser.run("document.getElementById('mic').click()")
         browser.until(f"{STATUS} === 'Done.'")
-        # On a busy machine Chromium's microphone has gaps: what counts is what it recorded, given to the command line.
+        browser.until("document.getElementById('player').duration > 1")
+        # Gaps or not: the command line hears the same in what was recorded.
         (tmp_path / "recorded.wav").write_bytes(base64.b64decode(browser.run(RECORDING)))
         listened = steno("listen", "--file", tmp_path / "recorded.wav", "--model", model, "--format", "jsonl")
         assert listened.code == 0

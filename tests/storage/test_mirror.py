@@ -152,10 +152,10 @@ def test_pushing_goes_on_by_itself_and_outlives_an_outage(s3, monkeypatch):
     with Pushing(here, "checkpoints/last", say):
         s3.proxy.cut(times=10**6, after=0)
         write(here.folder, last="1")
-        assert told.wait(60)
+        assert told.wait(30)
         told.clear()
         s3.proxy.cut(times=0, after=0)
-        assert told.wait(60)
+        assert told.wait(30)
         assert here.read("checkpoints/last") == b"1"
         write(here.folder, last="2")
     assert here.read("checkpoints/last") == b"2"
