@@ -1,13 +1,15 @@
 """Eight-bit weights for an ONNX graph of ours: smaller, and faster on a CPU.
 
-In three steps, each a function of its own:
+In four steps, each a function of its own:
 
 1. Convolutions over time become matrix products of the frames that their kernels see: ONNX Runtime is quick with
    8-bit products, and slow with 8-bit convolutions.
 2. ONNX Runtime's dynamic quantiser takes the matrix products: weights with one scale a column, activations with one
    scale for the whole tensor, found when they come. So no data is needed to calibrate it.
-3. What it does not cover, GRUs and convolutions over time and frequency, is stored in 8 bits, one scale a row, and
-   widened when the graph is loaded: as small on disk, but no faster.
+3. What a convolution's kernel sees at several places is rounded once, before it is put beside each other: that moves
+   a quarter of the bytes.
+4. What the quantiser does not cover, GRUs and convolutions over time and frequency, is stored in 8 bits, one scale a
+   row, and widened when the graph is loaded: as small on disk, but no faster.
 
 The front-end stays in float: powers of a spectrum span too many orders of magnitude.
 """
@@ -32,13 +34,14 @@ _LEAST_OUTPUTS = 48
 _LEVELS = 127.0
 _ODD = 100.0
 _FRONT_END = "frontend"
+_ROUNDING = "DynamicQuantizeLinear"
 _PREPARED = ("onnx.quant.pre_process", "onnxruntime.quant")
 """Tells the quantiser that the graph needs no preparation, or it warns of it."""
 
 
 def quantized(model: ModelProto) -> ModelProto:
     """A graph with 8-bit weights that takes and gives what the given one does."""
-    return stored_in_8_bits(with_8_bit_products(convolutions_as_products(model)))
+    return stored_in_8_bits(rounded_once(with_8_bit_products(convolutions_as_products(model))))
 
 
 def convolutions_as_products(model: ModelProto) -> ModelProto:
@@ -73,9 +76,46 @@ def with_8_bit_products(model: ModelProto) -> ModelProto:
             per_channel=True,
         )
         found = onnx.load(target)
-    del found.metadata_props[:]
+    del found.metadata_props[:], found.graph.value_info[:]
     found.metadata_props.extend(model.metadata_props)
     return found
+
+
+def rounded_once(model: ModelProto) -> ModelProto:
+    """Activations of which frames are put beside each other are rounded before that, instead of after."""
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    before: dict[str, NodeProto] = {}  # what rounds the whole, by the first slice of it
+    cut: dict[str, str] = {}  # of each slice, the rounded whole
+    after: dict[str, str] = {}  # what was rounded, by what it is now
+    for node in model.graph.node:
+        whole = _whole(made_by, node) if node.op_type == _ROUNDING else None
+        if whole is None:
+            continue
+        slices, small = made_by[node.input[0]].input, f"{node.output[0]}.whole"
+        before[slices[0]] = helper.make_node(_ROUNDING, [whole], [small, *node.output[1:]], name=node.name)
+        cut |= dict.fromkeys(slices, small)
+        after[node.input[0]] = node.output[0]
+
+    def rewrite(node: NodeProto) -> list[NodeProto]:
+        name = node.output[0]
+        if name in cut:
+            node.input[0] = cut[name]
+        node.output[0] = after.get(name, name)
+        if node.op_type == _ROUNDING and name in after.values():
+            return []
+        return [before[name], node] if name in before else [node]
+
+    return _Graph(model).rewritten(rewrite)
+
+
+def _whole(made_by: dict[str, NodeProto], rounding: NodeProto) -> str | None:
+    """What is cut into slices and put together again before it is rounded, if it is one thing."""
+    beside = made_by.get(rounding.input[0])
+    if beside is None or beside.op_type != "Concat":
+        return None
+    parts = [made_by.get(name) for name in beside.input]
+    wholes = {part.input[0] if part is not None and part.op_type == "Slice" else None for part in parts}
+    return wholes.pop() if len(wholes) == 1 else None
 
 
 def stored_in_8_bits(model: ModelProto) -> ModelProto:

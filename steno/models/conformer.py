@@ -28,7 +28,7 @@ class Place(NamedTuple):
     Args:
         inside_bt: which are no padding, (B, T).
         heard: which of L earlier frames and of these each frame may attend to, (B, 1, 1, L + T) or (B, 1, T, L + T).
-        turns: cosines and sines of the angles by which queries and keys turn, (L + T, head size / 2) each.
+        turns: cosines and sines of the angles by which queries and keys turn, (L + T, head size) each.
         before: L, which is 0 but in a step of a stream.
     """
 
@@ -237,24 +237,39 @@ class _Attention(nn.Module):
 
     def forward(self, x_btd: Tensor, place: Place, memory: Memory | None = None) -> Tensor:
         batch, time, size = x_btd.shape
-        qkv = self.queries_keys_values(self.norm(x_btd))
-        if memory is None or not place.before:
-            query, key, value = qkv.view(batch, time, 3, self._heads, size // self._heads).permute(2, 0, 3, 1, 4)
-        else:
-            query, keys_values = qkv.split([size, 2 * size], dim=2)
-            query = query.view(batch, time, self._heads, size // self._heads).transpose(1, 2)
-            keys_values = torch.cat([memory.take(2 * size, place.before).transpose(1, 2), keys_values], dim=1)
-            memory.keep(keys_values[:, -place.before :].transpose(1, 2))
-            key, value = keys_values.unflatten(2, (2, self._heads, -1)).permute(2, 0, 3, 1, 4)
+        heads = (self._heads, size // self._heads)
         cos_td, sin_td = place.turns
-        heard_bhtd = F.scaled_dot_product_attention(
-            _rotated(query, (cos_td[place.before :], sin_td[place.before :])),
-            _rotated(key, place.turns),
-            value,
-            attn_mask=place.heard,
+        qkv_btd = self.queries_keys_values(self.norm(x_btd))
+        if memory is None or not place.before:
+            qkv_bt3hd = qkv_btd.view(batch, time, 3, *heads)
+            turned_bt2hd = _turned(qkv_bt3hd[:, :, :2], cos_td[:, None], sin_td[:, None])
+            query_bthd, key_bthd, value_bthd = turned_bt2hd[:, :, 0], turned_bt2hd[:, :, 1], qkv_bt3hd[:, :, 2]
+        else:
+            query_btd, kv_btd = qkv_btd.split([size, 2 * size], dim=2)
+            kv_btd = torch.cat([memory.take(2 * size, place.before).transpose(1, 2), kv_btd], dim=1)
+            memory.keep(kv_btd[:, -place.before :].transpose(1, 2))
+            kv_bt2hd = kv_btd.view(batch, kv_btd.shape[1], 2, *heads)
+            query_bthd = query_btd.view(batch, time, *heads)
+            query_bthd = _turned(query_bthd, cos_td[place.before :], sin_td[place.before :])
+            key_bthd, value_bthd = _turned(kv_bt2hd[:, :, 0], cos_td, sin_td), kv_bt2hd[:, :, 1]
+        heard_bhtd = _attended(
+            query_bthd.transpose(1, 2), key_bthd.transpose(1, 2), value_bthd.transpose(1, 2), place.heard
         )
         out: Tensor = self.out(heard_bhtd.transpose(1, 2).reshape(batch, time, size))
         return out
+
+
+def _attended(query_bhtd: Tensor, key_bhtd: Tensor, value_bhtd: Tensor, heard: Tensor) -> Tensor:
+    """What each query gathers of the values that it may hear, (B, H, T, D)."""
+    slow = query_bhtd.dtype == torch.bfloat16 and query_bhtd.device.type == "cpu"
+    exported = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if not slow and not exported:
+        return F.scaled_dot_product_attention(query_bhtd, key_bhtd, value_bhtd, attn_mask=heard)
+    # torch's own takes about twice as long in bf16 on a CPU (2.13), forwards and back; exported, it looks through all
+    # scores for queries that hear nothing, of which there are none.
+    scores_bhtt = query_bhtd * query_bhtd.shape[-1] ** -0.5 @ key_bhtd.transpose(-1, -2)
+    unheard = torch.zeros_like(heard, dtype=scores_bhtt.dtype).masked_fill(~heard, -torch.inf)
+    return (scores_bhtt + unheard).softmax(dim=-1) @ value_bhtd
 
 
 class _Convolution(nn.Module):
@@ -327,13 +342,18 @@ def _oneself(time: int, device: torch.device) -> Tensor:
 
 
 def _rotations(time: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (time, size / 2) of the angles by which a head of ``size`` turns at each position."""
+    """Cosines and sines (time, size) of the angles by which a head of ``size`` turns at each position.
+
+    The sines of the first half are negative, as :func:`_turned` needs them.
+    """
     frequency_d = 10_000.0 ** (-torch.arange(0, size, 2, device=device) / size)
     angle_td = torch.arange(time, device=device)[:, None] * frequency_d
-    return angle_td.cos(), angle_td.sin()
+    cos_td, sin_td = angle_td.cos(), angle_td.sin()
+    return torch.cat([cos_td, cos_td], dim=1), torch.cat([-sin_td, sin_td], dim=1)
 
 
-def _rotated(x_bhtd: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    cos_td, sin_td = (turn.to(x_bhtd.dtype) for turn in turns)
-    first, second = x_bhtd.chunk(2, dim=-1)
-    return torch.cat([first * cos_td - second * sin_td, first * sin_td + second * cos_td], dim=-1)
+def _turned(x: Tensor, cos_td: Tensor, sin_td: Tensor) -> Tensor:
+    """Heads (B, T, …, H, D) turned by angles (T, …, D), a feature of the first half with one of the second."""
+    cos_td, sin_td = cos_td[..., None, :].to(x.dtype), sin_td[..., None, :].to(x.dtype)
+    half = x.shape[-1] // 2
+    return x * cos_td + torch.cat([x[..., half:], x[..., :half]], dim=-1) * sin_td

@@ -8,7 +8,14 @@ import onnxruntime
 import pytest
 import torch
 
-from steno.export.quantize import by_rows, convolutions_as_products, quantized, stored_in_8_bits
+from steno.export.quantize import (
+    by_rows,
+    convolutions_as_products,
+    quantized,
+    rounded_once,
+    stored_in_8_bits,
+    with_8_bit_products,
+)
 from steno.features.config import FeatureConfig
 from steno.models.config import (
     ConformerConfig,
@@ -56,6 +63,30 @@ def test_convolutions_as_products_change_nothing(graph: onnx.ModelProto, sizes: 
     rewritten = convolutions_as_products(graph)
     for expected, found in zip(run(graph, sizes), run(rewritten, sizes), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [(1,), (7_001,), (4_000, 16_000, 399)])
+def test_rounding_before_frames_are_put_beside_each_other_changes_nothing(
+    graph: onnx.ModelProto, sizes: tuple[int, ...]
+) -> None:
+    late = with_8_bit_products(convolutions_as_products(graph))
+    early = rounded_once(late)
+    for expected, found in zip(run(late, sizes), run(early, sizes), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_wide_convolution_rounds_each_frame_once(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    export_onnx(AcousticModel(FeatureConfig(n_mels=32), FAMILIES["jasper"], 29), tmp_path / "model.onnx")
+    late = with_8_bit_products(convolutions_as_products(onnx.load(tmp_path / "model.onnx")))
+    assert rounds_what_is_beside(late) > 0
+    assert rounds_what_is_beside(rounded_once(late)) == 0
+
+
+def rounds_what_is_beside(graph: onnx.ModelProto) -> int:
+    """How often frames are put beside each other in float, to be rounded then."""
+    beside = {name for node in graph.graph.node if node.op_type == "Concat" for name in node.output}
+    return sum(node.op_type == "DynamicQuantizeLinear" and node.input[0] in beside for node in graph.graph.node)
 
 
 def test_eight_bits_are_near_and_small(graph: onnx.ModelProto) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from steno.features.config import FeatureConfig
 from steno.models.config import ConformerConfig
-from steno.models.conformer import Conformer, _rotated, _rotations
+from steno.models.conformer import Conformer, _attended, _rotations, _turned
 from steno.models.layers import Dropout
 from steno.models.registry import AcousticModel
 
@@ -40,11 +40,24 @@ def test_positions_are_relative() -> None:
     """What a query finds in a key depends on their distance alone."""
     turns = _rotations(30, 8, torch.device("cpu"))
     query, key = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
-    found = (_rotated(query.expand(1, 1, 30, 8), turns) @ _rotated(key.expand(1, 1, 30, 8), turns).mT)[0, 0]
+    turned = (_turned(one.expand(1, 30, 1, 8), *turns)[0, :, 0] for one in (query, key))
+    found = next(turned) @ next(turned).mT
     for distance in (-7, 0, 3):
         diagonal = torch.diagonal(found, distance)
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), rtol=1e-4, atol=1e-4)
     assert not torch.allclose(torch.diagonal(found, 3)[0], torch.diagonal(found, 4)[0])
+
+
+def test_attention_in_bf16_is_that_in_float() -> None:
+    torch.manual_seed(3)
+    query, key, value = torch.randn(3, 2, 4, 20, 8).unbind()
+    heard = torch.arange(20) < torch.tensor([20, 13])[:, None, None, None]
+    exact = _attended(query, key, value, heard)
+    rough = _attended(query.bfloat16(), key.bfloat16(), value.bfloat16(), heard)
+    assert rough.dtype == torch.bfloat16
+    torch.testing.assert_close(rough.float(), exact, rtol=0, atol=0.03)
+    beyond = value.masked_fill(~heard.mT, 99)
+    torch.testing.assert_close(_attended(query.bfloat16(), key.bfloat16(), beyond.bfloat16(), heard), rough)
 
 
 # ---- taps ------------------------------------------------------------------------------------------------------
