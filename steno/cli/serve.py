@@ -15,7 +15,10 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="Model name that clients may ask for; repeatable. The model's own by default."),
+        typer.Option(
+            help="Model name that clients may ask for; repeatable. By default the one it is registered under, "
+            "and the model's own."
+        ),
     ] = None,
     language: Annotated[str, typer.Option(help="What the model speaks, ISO 639-1.")] = "en",
     workers: Annotated[
@@ -67,6 +70,7 @@ def serve(
         from steno.serving.keys import read_keys
         from steno.serving.server import serve as run
         from steno.storage import is_remote
+        from steno.tracking.lookup import registered_name
         from steno.tracking.registry import resolve
 
         asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
@@ -84,8 +88,9 @@ def serve(
                 )
         keys = read_keys(api_keys)
         folder = resolve(named, uri)
+        own = read_config(folder).name
         settings = {
-            "names": tuple(name or (read_config(folder).name,)),
+            "names": tuple(name or dict.fromkeys((registered_name(named) or own, own))),
             "language": language,
             "workers": workers or min(os.cpu_count() or 1, MOST_WORKERS),
             "max_queue": max_queue,

@@ -53,6 +53,12 @@ def check_reference(text: str) -> None:
         raise ModelError(f"{text}: not a reference to a model", FORMS)
 
 
+def registered_name(model: str) -> str | None:
+    """NAME of ``models:/NAME@alias`` and its like; None for any other MODEL."""
+    found = _MODELS.fullmatch(model)
+    return found["name"] if found else None
+
+
 def locate(client: "MlflowClient", text: str) -> Located:
     """Look a reference up; it is one that :func:`check_reference` lets pass.
 
