@@ -16,6 +16,10 @@ Lm = Annotated[
 ]
 LmWeight = Annotated[float | None, typer.Option("--lm-weight", help="Factor of the language model's log-probability.")]
 WordScore = Annotated[float | None, typer.Option("--word-score", help="What each word adds to a reading's score.")]
+PriorWeight = Annotated[
+    float | None,
+    typer.Option("--prior-weight", help="Share of each label's own frequency that is taken off its log-probability."),
+]
 Beam = Annotated[int | None, typer.Option("--beam", min=1, help="Readings kept after each frame.")]
 Hotwords = Annotated[
     list[str] | None,
@@ -29,6 +33,7 @@ def options(
     lm: str | None = None,
     lm_weight: float | None = None,
     word_score: float | None = None,
+    prior_weight: float | None = None,
     beam: int | None = None,
     hotwords: list[str] | None = None,
     nbest: int = 1,
@@ -36,4 +41,4 @@ def options(
     """The options as one value."""
     from steno.decoding.options import DecodingOptions
 
-    return DecodingOptions(method, lm, lm_weight, word_score, beam, tuple(hotwords or ()), nbest)
+    return DecodingOptions(method, lm, lm_weight, word_score, prior_weight, beam, tuple(hotwords or ()), nbest)

@@ -32,6 +32,7 @@ def evaluate(
     lm: decoding.Lm = None,
     lm_weight: decoding.LmWeight = None,
     word_score: decoding.WordScore = None,
+    prior_weight: decoding.PriorWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -52,7 +53,7 @@ def evaluate(
     logged = is_reference(model) if log is None else log
     refuse_idle_option("--audio", audio is not None and report is None and not logged, "--report or --log")
     manifest = Manifest(data)
-    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
+    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, beam, hotwords)
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     form = Normalization(normalize, alphabet_of(recognizer))
     found = analyse(measure(recognizer, manifest, model, form).checked())
@@ -110,6 +111,7 @@ def validate(
     lm: decoding.Lm = None,
     lm_weight: decoding.LmWeight = None,
     word_score: decoding.WordScore = None,
+    prior_weight: decoding.PriorWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -122,7 +124,7 @@ def validate(
     from steno.tracking.registry import resolve
 
     utterance = find_utterance(data, file_id)
-    asked = decoding.options(decoder, lm, lm_weight, word_score, beam, hotwords)
+    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, beam, hotwords)
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     predicted = recognizer.transcribe([audio.load(utterance.audio, recognizer.sample_rate)])[0].text
     scores = score([(utterance.id, utterance.text or "", predicted)])

@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from steno.decoding.config import DecodingConfig
     from steno.evaluation.tuning import Trial
 
 
@@ -18,14 +19,14 @@ def tune(
     to: Annotated[
         Path | None, typer.Option(help="A new model folder with the result; by default the model's own is changed.")
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Pairs of weights that bayes tries.")] = 30,
+    trials: Annotated[int, typer.Option(min=1, help="Sets of weights that bayes tries.")] = 30,
     search: Annotated[
-        Literal["bayes", "grid"], typer.Option(help="bayes: each pair where the last ones promise most.")
+        Literal["bayes", "grid"], typer.Option(help="bayes: each set where the last ones promise most; grid: 90 sets.")
     ] = "bayes",
     beam: Annotated[int, typer.Option(min=1, help="Readings kept after each frame.")] = 50,
     limit: Annotated[int | None, typer.Option(min=1, help="Only N utterances, spread over the manifest.")] = None,
     surface: Annotated[Path | None, typer.Option(help="A JSON file that gets every trial.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the choice of pairs.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the choice of weights.")] = 1,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Find a language model's weights on a dev set, calibrate confidences there, and keep both in the model folder."""
@@ -57,14 +58,14 @@ def tune(
     with console.status("weights") as status:
 
         def watch(trial: "Trial") -> None:
-            status.update(f"lm_weight {trial.lm_weight:g}, word_score {trial.word_score:g}: WER {trial.wer:.2%}")
+            status.update(f"{_weights(trial)}: WER {trial.wer:.2%}")
 
         tuned = search_weights(
             recognizer, found, lm, name, beam=beam, trials=trials, search=search, seed=seed, watch=watch
         )
     typer.echo(_table(tuned.trials))
     config = tuned.config
-    typer.echo(f"best        lm_weight {config.lm_weight:g}, word_score {config.word_score:g}, beam {config.beam}")
+    typer.echo(f"best        {_weights(config)}, beam {config.beam}")
     typer.echo(f"WER greedy  {rate(tuned.greedy.wer, tuned.greedy.wer_interval())}")
     typer.echo(f"WER with LM {rate(tuned.scores.wer, tuned.scores.wer_interval())}  (on the very data it was tuned on)")
     target = to or folder
@@ -78,7 +79,8 @@ def tune(
     }
     told = (
         f"Beam search keeps {config.beam} readings and weighs the language model `{config.lm}` ({lm.name}) with "
-        f"{config.lm_weight:g} and words with {config.word_score:g}. The weights and the confidences were tuned on "
+        f"{config.lm_weight:g}, words with {config.word_score:g}, and the labels' prior with {config.prior_weight:g}. "
+        "The weights and the confidences were tuned on "
         f"`{data}` ({len(found)} utterances, digest {manifest.digest}): there the WER is "
         f"{rate(tuned.scores.wer, tuned.scores.wer_interval())}, greedy "
         f"{rate(tuned.greedy.wer, tuned.greedy.wer_interval())}. The figures above are greedy decoding's."
@@ -88,6 +90,10 @@ def tune(
     if surface is not None:
         surface.write_bytes(orjson.dumps(list(tuned.trials), option=orjson.OPT_INDENT_2))
         typer.echo(f"surface     {surface}")
+
+
+def _weights(found: "Trial | DecodingConfig") -> str:
+    return ", ".join(f"{name} {getattr(found, name):g}" for name in ("lm_weight", "word_score", "prior_weight"))
 
 
 def _table(trials: "Sequence[Trial]") -> str:

@@ -33,13 +33,14 @@ class BeamDecoder:
 
     Args:
         tokenizer: labels of the emissions.
-        config: widths and weights.
+        config: widths and weights, and the prior of the labels.
         lm: an n-gram language model of words, which then are the vocabulary, or of characters; None for none.
         hotwords: phrases to prefer.
         nbest: most readings that are given.
 
     Raises:
         LanguageModelError: the language model cannot be read, or does not fit the alphabet.
+        DecodingError: the prior is of other labels.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class BeamDecoder:
         # Many readings differ in their paths alone.
         self._most = 1 if nbest == 1 else 8 * nbest
         tokens = tokenizer.tokens
+        self._labels = len(tokens)
         self._space = tokens.index(" ") if " " in tokens else BLANK
         model = open_lm(lm) if lm is not None else None
         if model is not None:
@@ -65,11 +67,13 @@ class BeamDecoder:
             self._search = _Free(tokenizer, model, hotwords, self._space)
         # flashlight does not keep a language model that is written in Python alive.
         self._decoder, self._lm = self._search.decoder(config)
+        self._often_v = _weighed_prior(config, self._labels)
 
     def reweighted(self, config: DecodingConfig) -> "BeamDecoder":
         """A decoder with other widths and weights over the same vocabulary and language model."""
         other = copy(self)
         other._decoder, other._lm = self._search.decoder(config)
+        other._often_v = _weighed_prior(config, self._labels)
         return other
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
@@ -77,7 +81,7 @@ class BeamDecoder:
         frames = len(emission_tv)
         if not frames:
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
-        emission_tv = self._closed(emission_tv)
+        emission_tv = self._closed(emission_tv - self._often_v)
         results = self._decoder.decode(emission_tv.ctypes.data, *emission_tv.shape)
         return [Hypothesis(_path(result, frames), result.score) for result in results[: self._most]]
 
@@ -91,7 +95,7 @@ class BeamDecoder:
     def push(self, emission_tv: Emission) -> None:
         """Go on with more frames (T, V)."""
         if len(emission_tv):
-            emission_tv = np.ascontiguousarray(emission_tv, dtype=np.float32)
+            emission_tv = np.ascontiguousarray(emission_tv - self._often_v, dtype=np.float32)
             self._decoder.decode_step(emission_tv.ctypes.data, *emission_tv.shape)
             self._frames += len(emission_tv)
 
@@ -120,6 +124,18 @@ class BeamDecoder:
         last_v = np.full((1, emission_tv.shape[1]), _NEVER, dtype=np.float32)
         last_v[0, [BLANK, self._space]] = 0.0
         return np.concatenate([emission_tv.astype(np.float32, copy=False), last_v])
+
+
+def _weighed_prior(config: DecodingConfig, labels: int) -> Emission:
+    """What is taken off the log-probabilities of each frame, (V,) or of any V where it is nothing."""
+    if not config.prior_weight:
+        return np.zeros(1, dtype=np.float32)
+    if len(config.label_prior) != labels:
+        raise DecodingError(
+            f"label_prior has {len(config.label_prior)} entries, and the model writes {labels} labels",
+            "Make it anew with steno lm tune.",
+        )
+    return np.float32(config.prior_weight) * np.asarray(config.label_prior, dtype=np.float32)
 
 
 def _path(result: "fl.DecodeResult", frames: int) -> Path:

@@ -1,6 +1,6 @@
 """Settings of decoding, as a model folder keeps them. Needs no numpy."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,12 +21,19 @@ class DecodingConfig(Strict):
     """How emissions become text.
 
     The score of a reading is ln p(acoustics) + ``lm_weight`` · ln p(LM) + ``word_score`` · words; without a language
-    model of words the frames that are a space count in place of words. ``lm`` is a file: of the model folder, where
-    the folder's configuration names it. A language model of words limits the words to its vocabulary; one of
-    characters does not. Without one, ``beam`` sums over the alignments of each reading.
+    model of words the frames that are a space count in place of words. ``prior_weight`` · ``label_prior`` is taken off
+    each frame's log-probabilities; the prior is ln of the share of all frames that the model gives to each label. What
+    it writes often anyway, blanks above all, then says less than what it writes seldom.
+
+    ``lm`` is a file: of the model folder, where the folder's configuration names it. A language model of words limits
+    the words to its vocabulary; one of characters does not. Without one, ``beam`` sums over the alignments of each
+    reading.
 
     ``beam`` readings are kept after each frame, those at most ``beam_threshold`` behind the best; each is continued
     by the ``beam_tokens`` best tokens of the frame.
+
+    Source of the prior: Miao et al., "EESEN: End-to-End Speech Recognition using Deep RNN Models and WFST-based
+    Decoding", ASRU 2015, which takes it from transcripts.
     """
 
     method: Literal["greedy", "beam"] = "greedy"
@@ -36,10 +43,14 @@ class DecodingConfig(Strict):
     lm: str | None = None
     lm_weight: float = Field(0.5, ge=0)
     word_score: float = 0.0
+    prior_weight: float = Field(0.0, ge=0)
+    label_prior: tuple[Annotated[float, Field(le=0)], ...] = ()
     calibration: dict[Literal["greedy", "beam"], CalibrationConfig] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.method == "greedy" and self.lm is not None:
             raise ValueError("greedy decoding cannot use a language model; method: beam can")
+        if self.prior_weight and not self.label_prior:
+            raise ValueError("prior_weight weighs the label_prior, and there is none")
         return self

@@ -21,6 +21,7 @@ class DecodingOptions:
     lm: str | None = None
     lm_weight: float | None = None
     word_score: float | None = None
+    prior_weight: float | None = None
     beam: int | None = None
     hotwords: tuple[str, ...] = ()
     nbest: int = 1
@@ -31,6 +32,7 @@ class DecodingOptions:
             "lm": self.lm is not None and self.lm != "none",
             "lm-weight": self.lm_weight is not None,
             "word-score": self.word_score is not None,
+            "prior-weight": self.prior_weight is not None,
             "beam": self.beam is not None,
             "hotwords": bool(self.hotwords),
             "nbest": self.nbest > 1,
@@ -43,7 +45,7 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
 
     Raises:
         DecodingError: greedy decoding was chosen together with what it cannot honour, or a weight for no language
-            model.
+            model or no label prior.
     """
     needs = options.needs_beam()
     if options.method == "greedy":
@@ -58,10 +60,15 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
     lm = stored.lm if options.lm is None else None if options.lm == "none" else options.lm
     if options.lm_weight is not None and lm is None:
         raise DecodingError("--lm-weight has no language model to weigh", "Name one with --lm.")
-    given = {"lm_weight": options.lm_weight, "word_score": options.word_score, "beam": options.beam}
+    if options.prior_weight and not stored.label_prior:
+        raise DecodingError(
+            "--prior-weight: the model folder does not say how often the model writes each label",
+            "`steno lm tune` finds that out, and a good weight.",
+        )
+    given = {name: getattr(options, name) for name in ("lm_weight", "word_score", "prior_weight", "beam")}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if options.lm == "none" and stored.lm is not None and options.word_score is None:
-        changes["word_score"] = 0.0  # it was tuned together with the language model
+    if options.lm == "none" and stored.lm is not None:  # what was tuned together with the language model
+        changes = {"word_score": 0.0, "prior_weight": 0.0, **changes}
     calibration = stored.calibration
     if lm != stored.lm:  # confidences were calibrated with the language model that was tuned
         calibration = {name: value for name, value in calibration.items() if name != "beam"}

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from steno.decoding.beam import BeamDecoder
 from steno.decoding.build import Decoder
 from steno.decoding.config import CalibrationConfig, DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
+from steno.decoding.path import Emission
 from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript
 from steno.evaluation.alignment import align
@@ -22,16 +24,29 @@ from steno.text import words
 
 Search = Literal["bayes", "grid"]
 
-_GRID_WEIGHTS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.3)
-_GRID_SCORES = (-1.0, 0.0, 1.0, 2.0, 3.0)
+
+class Weights(NamedTuple):
+    """What is tuned, named as in :class:`DecodingConfig`."""
+
+    lm_weight: float
+    word_score: float
+    prior_weight: float
+
+
+_GRID = ((0.2, 0.4, 0.6, 0.8, 1.0, 1.3), (-1.0, 0.0, 1.0, 2.0, 3.0), (0.0, 0.3, 0.6))
+_BOUNDS = {"lm_weight": (0.0, 2.0), "word_score": (-3.0, 5.0), "prior_weight": (0.0, 1.0)}
+_STARTS = (Weights(0.5, 0.5, 0.0), Weights(0.5, 0.5, 0.5))
+_LEAST_SHARE = 1e-6
+"""Of the frames, for a label that the model never writes."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One pair of weights, and the word error rate that it gave."""
+    """The weights of one try, and the word error rate that they gave."""
 
     lm_weight: float
     word_score: float
+    prior_weight: float
     wer: float
 
 
@@ -57,7 +72,9 @@ def tune(
     seed: int = 1,
     watch: Callable[[Trial], None] = lambda trial: None,
 ) -> Tuned:
-    """Find the language model's weight and the word score with the least word error rate.
+    """Find the weights and the word score of the least word error rate.
+
+    The labels' prior is how these emissions share their frames among the labels.
 
     Args:
         recognizer: its tokeniser and times.
@@ -65,36 +82,33 @@ def tune(
         lm: the language model.
         stored_as: the name it gets in the model folder.
         beam: readings kept after each frame.
-        trials: how many pairs ``bayes`` tries (a tree-structured Parzen estimator); ``grid`` tries all of its own.
-        search: how pairs are chosen.
+        trials: how many ``bayes`` tries (a tree-structured Parzen estimator); ``grid`` tries all of its own.
+        search: how weights are chosen.
         seed: of the choice.
         watch: is told of each trial.
 
     Raises:
         LanguageModelError: the language model cannot be read, or does not fit the alphabet.
     """
-    start = DecodingConfig(method="beam", beam=beam, lm=stored_as)
+    start = DecodingConfig(method="beam", beam=beam, lm=stored_as, label_prior=label_prior(emissions.log_probs))
     decoder = BeamDecoder(recognizer.tokenizer, start, lm)
-    tried: dict[tuple[float, float], Trial] = {}
+    tried: dict[Weights, Trial] = {}
 
-    def rate(lm_weight: float, word_score: float) -> float:
-        pair = (round(lm_weight, 3), round(word_score, 3))
-        if pair not in tried:
-            config = start.model_copy(update={"lm_weight": pair[0], "word_score": pair[1]})
-            tried[pair] = Trial(
-                *pair, _scores(_transcripts(recognizer, decoder.reweighted(config), emissions), emissions).wer
-            )
-            watch(tried[pair])
-        return tried[pair].wer
+    def rate(*asked: float) -> float:
+        weights = Weights(*(round(one, 3) for one in asked))
+        if weights not in tried:
+            chosen = decoder.reweighted(start.model_copy(update=weights._asdict()))
+            tried[weights] = Trial(*weights, _scores(_transcripts(recognizer, chosen, emissions), emissions).wer)
+            watch(tried[weights])
+        return tried[weights].wer
 
     if search == "grid":
-        for lm_weight in _GRID_WEIGHTS:
-            for word_score in _GRID_SCORES:
-                rate(lm_weight, word_score)
+        for point in product(*_GRID):
+            rate(*point)
     else:
         _bayes(rate, trials, seed)
-    best = min(tried.values(), key=lambda trial: trial.wer)
-    config = start.model_copy(update={"lm_weight": best.lm_weight, "word_score": best.word_score})
+    best = min(tried, key=lambda weights: tried[weights].wer)
+    config = start.model_copy(update=best._asdict())
     chosen = decoder.reweighted(config)
     heard = {
         "greedy": _transcripts(recognizer, GreedyDecoder(), emissions),
@@ -109,14 +123,21 @@ def tune(
     )
 
 
-def _bayes(rate: Callable[[float, float], float], trials: int, seed: int) -> None:
+def label_prior(log_probs_tv: Emission) -> tuple[float, ...]:
+    """ln of each label's share of all frames (V,), of log-probabilities (T, V)."""
+    share_v = np.exp(log_probs_tv.astype(np.float64)).mean(axis=0)
+    return tuple(round(float(one), 4) for one in np.log(np.clip(share_v, _LEAST_SHARE, 1.0)))
+
+
+def _bayes(rate: Callable[[float, float, float], float], trials: int, seed: int) -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, trials)))
-    study.enqueue_trial({"lm_weight": 0.5, "word_score": 0.5})
+    for start in _STARTS:
+        study.enqueue_trial(start._asdict())
     study.optimize(
-        lambda trial: rate(trial.suggest_float("lm_weight", 0.0, 2.0), trial.suggest_float("word_score", -3.0, 5.0)),
+        lambda trial: rate(*(trial.suggest_float(name, *bounds) for name, bounds in _BOUNDS.items())),
         n_trials=trials,
     )
 

@@ -134,6 +134,55 @@ def test_what_a_folder_stores_holds_until_it_is_said_otherwise() -> None:
     assert settle(stored, DecodingOptions(lm="other.bin", lm_weight=0.2)).lm_weight == 0.2
 
 
+def test_a_prior_belongs_to_the_folder_and_its_weight_to_the_language_model() -> None:
+    stored = DecodingConfig(method="beam", lm="lm.bin", prior_weight=0.5, label_prior=(-0.5, -1.0))
+    assert settle(stored, DecodingOptions(prior_weight=0.2)).prior_weight == 0.2
+    assert settle(stored, DecodingOptions(lm="other.bin")).prior_weight == 0.5
+    assert settle(stored, DecodingOptions(lm="none")).prior_weight == 0.0
+    assert settle(stored, DecodingOptions(lm="none", prior_weight=0.1)).prior_weight == 0.1
+    assert settle(DecodingConfig(), DecodingOptions(prior_weight=0.0)).method == "beam"
+    with pytest.raises(DecodingError, match="lm tune"):
+        settle(DecodingConfig(), DecodingOptions(prior_weight=0.5))
+    with pytest.raises(DecodingError, match="prior-weight"):
+        settle(stored, DecodingOptions("greedy", prior_weight=0.5))
+
+
+def test_the_prior_takes_off_what_a_model_writes_anyway() -> None:
+    """A letter that is a little less likely than the blank is read where blanks are common."""
+    silent, doubtful = np.full((2, len(TOKENIZER)), 0.01)
+    silent[0] = 0.9
+    doubtful[[0, *TOKENIZER.encode("a")]] = 0.5, 0.4
+    emission = np.log(np.array([silent, doubtful, silent])).astype(np.float32)
+    often = np.full(len(TOKENIZER), 0.08)
+    often[0] = 0.6
+    prior = tuple(np.log(often).tolist())
+    readings = [
+        text(BeamDecoder(TOKENIZER, WIDE.model_copy(update={"prior_weight": weight, "label_prior": prior})), emission)
+        for weight in (0.0, 0.5)
+    ]
+    assert readings == ["", "a"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stream_and_a_file_take_the_prior_off_alike(seed: int) -> None:
+    emission = random_emission(12, seed)
+    prior = random_emission(1, 99)[0]
+    config = WIDE.model_copy(update={"prior_weight": 0.7, "label_prior": tuple(prior.tolist())})
+    weighed, plain = BeamDecoder(TOKENIZER, config), BeamDecoder(TOKENIZER, WIDE)
+    expected = plain.decode(emission - np.float32(0.7) * prior)[0].path_t
+    np.testing.assert_array_equal(weighed.decode(emission)[0].path_t, expected)
+    weighed.begin()
+    for part in np.split(emission, [5, 6]):
+        weighed.push(part)
+    np.testing.assert_array_equal(weighed.end(len(prior))[0].path_t, expected)
+    np.testing.assert_array_equal(weighed.reweighted(WIDE).decode(emission)[0].path_t, plain.decode(emission)[0].path_t)
+
+
+def test_a_prior_of_other_labels_is_refused() -> None:
+    with pytest.raises(DecodingError, match="label_prior has 2 entries"):
+        BeamDecoder(PIECES, WIDE.model_copy(update={"prior_weight": 0.5, "label_prior": (-1.0, -1.0)}))
+
+
 # ---- pieces of words ----
 
 PIECES = PieceTokenizer(

@@ -89,7 +89,10 @@ def test_tune_keeps_what_it_found(
     assert len(trials) == 3
     best = min(trials, key=lambda trial: trial["wer"])
     stored = yaml.safe_load((tuned / "config.yaml").read_text())
-    assert stored["decoding"]["lm_weight"] == best["lm_weight"]
+    weights = ("lm_weight", "word_score", "prior_weight")
+    assert [stored["decoding"][name] for name in weights] == [best[name] for name in weights]
+    assert len({trial["prior_weight"] for trial in trials}) > 1
+    assert sum(np.exp(stored["decoding"]["label_prior"])) == pytest.approx(1, abs=0.01)
     assert stored["decoding"]["method"] == "beam"
     assert stored["files"]["lm.bin"]
     assert "## Decoding" in (tuned / "README.md").read_text()
