@@ -1,9 +1,12 @@
 """The front-end as one module: samples in, normalised features out.
 
-Frames are those of torchaudio, the same for a stream and for the whole file. In an exported graph their transform is
-a strided convolution with windowed cosines and sines; elsewhere it is an FFT, several times as fast. Every utterance
-of a padded batch gets what it would get alone: its edges are reflected at its own end, not at the batch's.
+The transform is a strided convolution with windowed cosines and sines, so that it exports to ONNX, and gives a stream
+the frames that it gives the whole file. While a model is trained it is an FFT, several times as fast; what it rounds
+differently is far below what noise and masks change. Every utterance of a padded batch gets what it would get alone:
+its edges are reflected at its own end, not at the batch's.
 """
+
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -111,13 +114,14 @@ class FrontEnd(nn.Module):
 
     def _power(self, padded_bm: Tensor) -> Tensor:
         """Power of each frequency in each frame, (B, T, n_fft // 2 + 1)."""
-        if torch.jit.is_tracing():  # type: ignore[attr-defined]
+        if self.training:
+            frames_btn = padded_bm.unfold(1, self.config.n_fft, self.config.hop_length)
+            spectrum_btf = torch.fft.rfft(frames_btn * self.window)
+            return spectrum_btf.real.square() + spectrum_btf.imag.square()
+        with _in_full_precision(padded_bm.device):
             spectrum_bft = F.conv1d(padded_bm[:, None], self.kernels, stride=self.config.hop_length)
-            real_bft, imaginary_bft = spectrum_bft.chunk(2, dim=1)
-            return (real_bft.square() + imaginary_bft.square()).transpose(1, 2)
-        frames_btn = padded_bm.unfold(1, self.config.n_fft, self.config.hop_length)
-        spectrum_btf = torch.fft.rfft(frames_btn * self.window)
-        return spectrum_btf.real.square() + spectrum_btf.imag.square()
+        real_bft, imaginary_bft = spectrum_bft.chunk(2, dim=1)
+        return (real_bft.square() + imaginary_bft.square()).transpose(1, 2)
 
     def _decibels(self, power_btf: Tensor, frames_b: Tensor) -> Tensor:
         decibels_btf = 10 * power_btf.clamp(min=_SMALLEST_POWER).log10()
@@ -126,6 +130,15 @@ class FrontEnd(nn.Module):
         inside_bt1 = (torch.arange(power_btf.shape[1], device=frames_b.device) < frames_b[:, None])[..., None]
         loudest_b = decibels_btf.masked_fill(~inside_bt1, -torch.inf).amax(dim=(1, 2), keepdim=True)
         return torch.maximum(decibels_btf, loudest_b - self.config.top_db)
+
+
+def _in_full_precision(device: torch.device) -> AbstractContextManager[None]:
+    """On a GPU, convolutions of float32 are rounded to ten bits (TF32) unless told otherwise: the noise of that, 60 dB
+    below the loudest, would fill the bands that are all but silent."""
+    if device.type != "cuda":
+        return nullcontext()
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return flags
 
 
 def _standardised(x_btf: Tensor, inside_bt1: Tensor, frames_b: Tensor) -> Tensor:

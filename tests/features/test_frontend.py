@@ -80,7 +80,7 @@ def features(frontend: FrontEnd, samples: np.ndarray) -> torch.Tensor:
 def whole_and_streamed(
     config: FeatureConfig, samples: np.ndarray, cuts: list[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    frontend = FrontEnd(config)
+    frontend = FrontEnd(config).eval()
     stream = FrontEndStream(frontend)
     bounds = [0, *sorted(cuts), len(samples)]
     pieces = [stream.accept(torch.from_numpy(samples[a:b])) for a, b in pairwise(bounds)]
@@ -89,10 +89,11 @@ def whole_and_streamed(
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("length", [8000, 8001, 12_345])
-def test_equals_a_direct_dft(name: str, length: int) -> None:
+@pytest.mark.parametrize("training", [False, True])
+def test_equals_a_direct_dft(name: str, length: int, training: bool) -> None:
     samples = signal(length)
     expected = reference(samples, CONFIGS[name])
-    found = features(FrontEnd(CONFIGS[name]), samples).numpy()
+    found = features(FrontEnd(CONFIGS[name]).train(training), samples).numpy()
     assert found.shape == expected.shape
     np.testing.assert_array_less(
         np.abs(found - expected), 1e-4 * np.abs(expected) + 1e-5 * np.abs(expected).max() + 1e-12
@@ -100,8 +101,9 @@ def test_equals_a_direct_dft(name: str, length: int) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_batch_gives_each_utterance_what_it_gets_alone(name: str) -> None:
-    frontend = FrontEnd(CONFIGS[name])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_batch_gives_each_utterance_what_it_gets_alone(name: str, training: bool) -> None:
+    frontend = FrontEnd(CONFIGS[name]).train(training)
     lengths = [1, 2, 50, 333, 5000, 7999]
     recordings = [signal(length, seed) for seed, length in enumerate(lengths)]
     # What lies beyond an utterance's end is not silence here: it must not be read.

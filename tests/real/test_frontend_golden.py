@@ -42,10 +42,11 @@ def test_every_array_has_its_settings_here() -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_equals_torchaudio(name: str) -> None:
+@pytest.mark.parametrize("training", [False, True])
+def test_equals_torchaudio(name: str, training: bool) -> None:
     expected, samples = golden()[name].T, recording()
     assert len(samples) == 33_360
-    found, frames = FrontEnd(CONFIGS[name])(samples[None], torch.tensor([len(samples)]))
+    found, frames = FrontEnd(CONFIGS[name]).train(training)(samples[None], torch.tensor([len(samples)]))
     assert found.shape == (1, *expected.shape)
     assert int(frames[0]) == len(expected)
     difference = np.abs(found[0].numpy() - expected)
@@ -56,7 +57,7 @@ def test_equals_torchaudio(name: str) -> None:
 @pytest.mark.parametrize("piece", [37, 512, 4000])
 def test_a_stream_equals_torchaudio(name: str, piece: int) -> None:
     expected = golden()[name].T
-    stream = FrontEndStream(FrontEnd(CONFIGS[name]))
+    stream = FrontEndStream(FrontEnd(CONFIGS[name]).eval())
     pieces = [stream.accept(part) for part in recording().split(piece)]
     found = torch.cat([*pieces, stream.finish()]).numpy()
     assert found.shape == expected.shape
