@@ -27,7 +27,7 @@ def _without_folders(told: Any, key: str = "") -> Any:
     if isinstance(told, dict):
         return {inner: _without_folders(value, inner) for inner, value in told.items()}
     if key == "started_from":
-        return "the model of the first step"
+        return "the model of the step before"
     return Path(told).name if key in ("manifest", "data") else told
 
 
