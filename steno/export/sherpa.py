@@ -1,19 +1,20 @@
 """The forms that sherpa-onnx loads: its runtimes for phones, browsers and C++.
 
 Offline: its omnilingual CTC entry, which takes a waveform. It scales a recording to zero mean and unit variance
-before the model sees it; since it adds 1e-5 to the variance first, what is left of the variance tells the level
-that the recording had, and the graph restores it. Its other CTC entries compute features of their own, which a
-model of ours was not trained on.
+before the model sees it. Since it adds 1e-5 to the variance first, what is left of the variance tells about the level
+that the recording had; the steps of its 16 bits then tell it exactly, and the graph restores it. Its other CTC entries
+compute features of their own, which a model of ours was not trained on.
 
 Streaming: its T-one CTC entry, the one that takes samples, 2400 at a time, and keeps one row of state in half
 precision; :mod:`steno.export.sherpa_stream`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from steno.errors import ModelError
 from steno.export.folder import TOKENS, copy_runnable, new_folder
@@ -22,6 +23,10 @@ from steno.runtime.folder import CARD, ONNX, STREAM, FolderConfig, read_config
 ADDED_TO_VARIANCE = 1e-5
 """What sherpa-onnx adds to the variance of a recording before it divides by its root."""
 _LEAST_REST = 1e-7
+_STEPS = 32768.0
+"""In which 16 bits divide full scale."""
+_FEW_STEPS = 16.0
+"""Between two samples, whose number a level that is off by less than 3 % tells exactly."""
 STREAM_RATE = 8000
 """The rate, in Hz, that its streaming entry brings all audio to."""
 
@@ -74,6 +79,13 @@ def offline(model: ModelProto) -> ModelProto:
         "sherpa.least": np.array(_LEAST_REST, np.float64),
         "sherpa.added": np.array(ADDED_TO_VARIANCE, np.float64),
         "sherpa.axis": np.array([0], np.int64),
+        "sherpa.time": np.array([1], np.int64),
+        "sherpa.start": np.array([1], np.int64),
+        "sherpa.end": np.array([np.iinfo(np.int64).max], np.int64),
+        "sherpa.but_last": np.array([-1], np.int64),
+        "sherpa.steps": np.array(_STEPS, np.float64),
+        "sherpa.few": np.array(_FEW_STEPS, np.float64),
+        "sherpa.none": np.array(0.0, np.float64),
     }
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
     make = helper.make_node
@@ -93,7 +105,8 @@ def offline(model: ModelProto) -> ModelProto:
         make("Sub", ["sherpa.one", "sherpa.left"], ["sherpa.lost"]),
         make("Max", ["sherpa.lost", "sherpa.least"], ["sherpa.rest"]),
         make("Div", ["sherpa.added", "sherpa.rest"], ["sherpa.variance"]),
-        make("Sqrt", ["sherpa.variance"], ["sherpa.level"]),
+        make("Sqrt", ["sherpa.variance"], ["sherpa.rough"]),
+        *_refined(make),
         make("Mul", ["sherpa.centred", "sherpa.level"], ["sherpa.restored"]),
         make("Cast", ["sherpa.restored"], [given], to=onnx.TensorProto.FLOAT),
     ]
@@ -102,6 +115,34 @@ def offline(model: ModelProto) -> ModelProto:
     graph.node.extend([*nodes, *rest])
     onnx.checker.check_model(found)
     return found
+
+
+def _refined(make: Callable[..., NodeProto]) -> list[NodeProto]:
+    """From ``sherpa.rough``, which is off by half a percent or so, to ``sherpa.level``.
+
+    Neighbouring samples of 16 bits differ by whole steps. The level says how many they are, exactly where they are few;
+    then these say the level. Where samples are not of 16 bits, they are rounded up as often as down, and it stays.
+    """
+    return [
+        make("Slice", ["sherpa.centred", "sherpa.start", "sherpa.end", "sherpa.time"], ["sherpa.later"]),
+        make("Slice", ["sherpa.centred", "sherpa.axis", "sherpa.but_last", "sherpa.time"], ["sherpa.earlier"]),
+        make("Sub", ["sherpa.later", "sherpa.earlier"], ["sherpa.apart"]),
+        make("Mul", ["sherpa.rough", "sherpa.steps"], ["sherpa.rough_steps"]),
+        make("Mul", ["sherpa.apart", "sherpa.rough_steps"], ["sherpa.about"]),
+        make("Round", ["sherpa.about"], ["sherpa.whole"]),
+        make("Abs", ["sherpa.whole"], ["sherpa.size"]),
+        make("LessOrEqual", ["sherpa.size", "sherpa.few"], ["sherpa.sure"]),
+        make("Where", ["sherpa.sure", "sherpa.whole", "sherpa.none"], ["sherpa.counted"]),
+        make("Mul", ["sherpa.counted", "sherpa.counted"], ["sherpa.counted_squares"]),
+        make("Mul", ["sherpa.counted", "sherpa.about"], ["sherpa.products"]),
+        make("ReduceSum", ["sherpa.counted_squares", "sherpa.time"], ["sherpa.should_be"], keepdims=1),
+        make("ReduceSum", ["sherpa.products", "sherpa.time"], ["sherpa.are"], keepdims=1),
+        make("Equal", ["sherpa.should_be", "sherpa.none"], ["sherpa.unknown"]),
+        make("Where", ["sherpa.unknown", "sherpa.one", "sherpa.should_be"], ["sherpa.over"]),
+        make("Where", ["sherpa.unknown", "sherpa.one", "sherpa.are"], ["sherpa.under"]),
+        make("Div", ["sherpa.over", "sherpa.under"], ["sherpa.correction"]),
+        make("Mul", ["sherpa.rough", "sherpa.correction"], ["sherpa.level"]),
+    ]
 
 
 def _card(config: FolderConfig, streams: bool) -> str:

@@ -1,14 +1,17 @@
 """sherpa-onnx's own recognisers load what is exported for them, and hear what Steno hears."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import tiny
 import torch
 
 from steno.errors import ModelError
-from steno.export.sherpa import export_sherpa
+from steno.export.sherpa import export_sherpa, offline
 from steno.models.registry import AcousticModel
 from steno.runtime import Recognizer
 from steno.runtime.folder import STREAM
@@ -45,6 +48,45 @@ def test_the_offline_recogniser_hears_the_same(model: Path, tmp_path: Path) -> N
             stream.accept_waveform(16_000, level * samples)
             theirs.decode_stream(stream)
             assert heard(stream.result.text) == ours.transcribe([level * samples])[0].text
+
+
+@pytest.fixture(scope="module")
+def restored() -> Callable[[np.ndarray, float], np.ndarray]:
+    """What a model gets of samples that sherpa-onnx has scaled, with a relative error of its own."""
+    floats, whole = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+    shapes = {"samples": (floats, ["B", "N"]), "lengths": (whole, ["B"])}
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["samples"], ["log_probs"])],
+        "as it is",
+        [onnx.helper.make_tensor_value_info(name, *shape) for name, shape in shapes.items()],
+        [onnx.helper.make_tensor_value_info("log_probs", *shapes["samples"])],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    session = onnxruntime.InferenceSession(offline(model).SerializeToString(), providers=["CPUExecutionProvider"])
+
+    def run(samples: np.ndarray, error: float) -> np.ndarray:
+        scale = (1 + error) / np.sqrt(samples.var(dtype=np.float64) + 1e-5)
+        given = ((samples - samples.mean(dtype=np.float64)) * scale).astype(np.float32)
+        (found,) = session.run(None, {"x": given[None]})
+        return found[0]
+
+    return run
+
+
+@pytest.mark.parametrize("level", [0.003, 0.05, 0.3])
+@pytest.mark.parametrize("error", [-1e-6, 0.0, 1e-6])
+def test_the_level_of_16_bits_is_restored_exactly(restored, level: float, error: float) -> None:
+    smooth = np.convolve(np.random.default_rng(0).standard_normal(32_000), np.hanning(40), "same")
+    samples = level * smooth / smooth.std() * (1 + np.sin(np.arange(32_000) / 3000)) / 2  # loud parts and quiet ones
+    coarse = np.round(samples * 32_768) / 32_768
+    found = restored(coarse, error)
+    np.testing.assert_allclose(found, coarse - coarse.mean(), atol=3e-6 * np.abs(coarse).max())
+    np.testing.assert_allclose(restored(samples, error), samples - samples.mean(), atol=0.06 * np.abs(samples).max())
+
+
+@pytest.mark.parametrize("samples", [np.zeros(1), np.full(1, 0.5), np.zeros(800), np.full(800, 0.25)])
+def test_what_has_no_level_is_finite(restored, samples: np.ndarray) -> None:
+    assert np.isfinite(restored(samples, 0.0)).all()
 
 
 @pytest.fixture(scope="module")
