@@ -30,7 +30,7 @@ from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
 from steno.training.memory import keep_freed_memory
 from steno.training.plots import curves
-from steno.training.processes import parted, told
+from steno.training.processes import given_up, parted, told
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
 from steno.training.settle import read_settled, settle
@@ -101,9 +101,11 @@ def train(
         result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume, tracking_uri)
     except (Interrupted, KeyboardInterrupt):
         tracker.close("KILLED")
+        given_up(fabric)
         raise
     except BaseException:
         tracker.close("FAILED")
+        given_up(fabric)
         raise
     finally:
         display.close()
