@@ -93,7 +93,9 @@ def tune(
 
 
 def _weights(found: "Trial | DecodingConfig") -> str:
-    return ", ".join(f"{name} {getattr(found, name):g}" for name in ("lm_weight", "word_score", "prior_weight"))
+    from steno.evaluation.tuning import Weights
+
+    return ", ".join(f"{name} {getattr(found, name):g}" for name in Weights._fields)
 
 
 def _table(trials: "Sequence[Trial]") -> str:

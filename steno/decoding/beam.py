@@ -65,16 +65,18 @@ class BeamDecoder:
         else:
             self._close = False
             self._search = _Free(tokenizer, model, hotwords, self._space)
-        # flashlight does not keep a language model that is written in Python alive.
-        self._decoder, self._lm = self._search.decoder(config)
-        self._often_v = _weighed_prior(config, self._labels)
+        self._weigh(config)
 
     def reweighted(self, config: DecodingConfig) -> "BeamDecoder":
         """A decoder with other widths and weights over the same vocabulary and language model."""
         other = copy(self)
-        other._decoder, other._lm = self._search.decoder(config)
-        other._often_v = _weighed_prior(config, self._labels)
+        other._weigh(config)
         return other
+
+    def _weigh(self, config: DecodingConfig) -> None:
+        # flashlight does not keep a language model that is written in Python alive.
+        self._decoder, self._lm = self._search.decoder(config)
+        self._often_v = _weighed_prior(config, self._labels)
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """Readings of an emission (T, V) with different paths, best first."""

@@ -9,7 +9,6 @@ Streaming: its T-one CTC entry, the one that takes samples, 2400 at a time, and 
 precision; :mod:`steno.export.sherpa_stream`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +105,7 @@ def offline(model: ModelProto) -> ModelProto:
         make("Max", ["sherpa.lost", "sherpa.least"], ["sherpa.rest"]),
         make("Div", ["sherpa.added", "sherpa.rest"], ["sherpa.variance"]),
         make("Sqrt", ["sherpa.variance"], ["sherpa.rough"]),
-        *_refined(make),
+        *_refined(),
         make("Mul", ["sherpa.centred", "sherpa.level"], ["sherpa.restored"]),
         make("Cast", ["sherpa.restored"], [given], to=onnx.TensorProto.FLOAT),
     ]
@@ -117,12 +116,13 @@ def offline(model: ModelProto) -> ModelProto:
     return found
 
 
-def _refined(make: Callable[..., NodeProto]) -> list[NodeProto]:
+def _refined() -> list[NodeProto]:
     """From ``sherpa.rough``, which is off by half a percent or so, to ``sherpa.level``.
 
     Neighbouring samples of 16 bits differ by whole steps. The level says how many they are, exactly where they are few;
     then these say the level. Where samples are not of 16 bits, they are rounded up as often as down, and it stays.
     """
+    make = helper.make_node
     return [
         make("Slice", ["sherpa.centred", "sherpa.start", "sherpa.end", "sherpa.time"], ["sherpa.later"]),
         make("Slice", ["sherpa.centred", "sherpa.axis", "sherpa.but_last", "sherpa.time"], ["sherpa.earlier"]),

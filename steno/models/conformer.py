@@ -262,8 +262,7 @@ class _Attention(nn.Module):
 def _attended(query_bhtd: Tensor, key_bhtd: Tensor, value_bhtd: Tensor, heard: Tensor) -> Tensor:
     """What each query gathers of the values that it may hear, (B, H, T, D)."""
     slow = query_bhtd.dtype == torch.bfloat16 and query_bhtd.device.type == "cpu"
-    exported = torch.jit.is_tracing()  # type: ignore[attr-defined]
-    if not slow and not exported:
+    if not slow and not torch.onnx.is_in_onnx_export():
         return F.scaled_dot_product_attention(query_bhtd, key_bhtd, value_bhtd, attn_mask=heard)
     # torch's own takes about twice as long in bf16 on a CPU (2.13), forwards and back; exported, it looks through all
     # scores for queries that hear nothing, of which there are none.

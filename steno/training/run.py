@@ -101,13 +101,12 @@ def train(
         result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume, tracking_uri)
     except (Interrupted, KeyboardInterrupt):
         tracker.close("KILLED")
-        given_up(fabric)
         raise
     except BaseException:
         tracker.close("FAILED")
-        given_up(fabric)
         raise
     finally:
+        given_up(fabric)  # where it has not parted
         display.close()
     tracker.close("FINISHED")
     return result
