@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -63,7 +64,27 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 def main() -> None:
     """Run the command line."""
     settle_threads()
-    guarded(app)
+    try:
+        guarded(app)
+    except BaseException as error:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            _leave(error)
+        raise
+
+
+def _leave(error: BaseException) -> None:
+    """End one of several processes of a run that failed, at once: nothing is taken down that may wait for the others.
+
+    At the interpreter's end torch 2.13 joins its threads while it holds the lock that they need to let go of their last
+    tensors: some runs hung there, others were aborted.
+    """
+    if not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    code = (error.code or 0) if isinstance(error, SystemExit) else 1
+    if code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
 
 
 def settle_threads() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steno.models.config import ConformerConfig
-from steno.models.layers import Dropout, inside_mask, recomputed, strided
+from steno.models.layers import Dropout, as_image, depthwise, inside_mask, recomputed, strided
 from steno.models.stepping import Clock, Memory
 
 
@@ -170,12 +170,12 @@ class _Subsampling(nn.Module):
         self.linear = nn.Linear(channels * features, config.size)
 
     def forward(self, features_btf: Tensor, frames_b: Tensor) -> tuple[Tensor, Tensor]:
-        x_bctf = features_btf[:, None]
+        x_bctf = as_image(features_btf)
         for conv, stride in zip(self.convs, self._strides, strict=True):
             frames_b = strided(frames_b, stride)
             x_bctf = F.silu(conv(x_bctf))
             x_bctf = x_bctf * inside_mask(frames_b, x_bctf.shape[2])[:, None, :, None]
-        return self.linear(x_bctf.transpose(1, 2).flatten(2)), frames_b
+        return self._flattened(x_bctf), frames_b
 
     def step(self, features_btf: Tensor, clock: Clock, memory: Memory) -> Tensor:
         """The same of the next features of a stream; each convolution keeps the one frame that it sees again."""
@@ -189,8 +189,16 @@ class _Subsampling(nn.Module):
             x_bctf = torch.cat([last_bc1f, x_bctf], dim=2)
             x_bctf = F.silu(F.conv2d(x_bctf, conv.weight, conv.bias, conv.stride, padding=(0, 1)))
             x_bctf = x_bctf * clock.inside(x_bctf.shape[2], stride=passed)[:, None, :, None]
-        out_btd: Tensor = self.linear(x_bctf.transpose(1, 2).flatten(2))
-        return out_btd
+        return self._flattened(x_bctf)
+
+    def _flattened(self, x_bctf: Tensor) -> Tensor:
+        """Channels and frequencies of each frame through the linear layer: (B, C, T, F) → (B, T, D)."""
+        if x_bctf.stride(1) != 1:
+            out_btd: Tensor = self.linear(x_bctf.transpose(1, 2).flatten(2))
+            return out_btd
+        # A frame's channels lie together already: the few weights are put in that order, and not all frames in theirs.
+        weight_dk = self.linear.weight.unflatten(1, (x_bctf.shape[1], -1)).transpose(1, 2).flatten(1)
+        return F.linear(x_bctf.permute(0, 2, 3, 1).flatten(2), weight_dk, self.linear.bias)
 
 
 class _Block(nn.Module):
@@ -293,7 +301,7 @@ class _Convolution(nn.Module):
             memory.keep(x_bdt[:, :, -self._before :])
         elif self._before:
             x_bdt = F.pad(x_bdt, (self._before, 0))
-        x_btd = self.depthwise(x_bdt).transpose(1, 2)
+        x_btd = depthwise(self.depthwise, x_bdt).transpose(1, 2)
         out: Tensor = self.out(F.silu(self.depth_norm(x_btd)))
         return out
 

@@ -40,14 +40,19 @@ class AcousticModel(nn.Module):
         lengths_b: Tensor,
         masks: tuple[MaskConfig, Tensor] | None = None,
         intermediate: bool = False,
+        views: int = 1,
     ) -> tuple[Tensor, Tensor]:
         """Samples (B, N) with their lengths (B,) → log-probabilities (B, T, V) and their frames (B,).
 
         ``masks`` are SpecAugment's settings and random numbers, (B, K), while training. With ``intermediate`` the
-        log-probabilities are (L, B, T, V): those of the encoder's intermediate layers, and the final ones last.
+        log-probabilities are (L, B, T, V): those of the encoder's intermediate layers, and the final ones last. With
+        ``views`` the whole batch is there so often, one view after the other, and B of the masks and of the output
+        is so many times that of the samples.
         """
         with torch.no_grad(), torch.autocast(samples_bn.device.type, enabled=False):
             features_btf, frames_b = self.frontend(samples_bn, lengths_b)
+            if views > 1:
+                features_btf, frames_b = features_btf.repeat(views, 1, 1), frames_b.repeat(views)
             if masks is not None and not isinstance(self.encoder, Wav2Vec2):
                 features_btf = apply_masks(features_btf, frames_b, masks[1], masks[0])
         if intermediate:

@@ -46,7 +46,7 @@ class Forward:
         uniform = batch.uniform_bk.split(mask.draws, dim=1)[:views] if mask and mask.draws else ()
         masks = (mask, torch.cat(uniform)) if mask and uniform else None
         log_probs, frames_b = self._wrapped(
-            batch.samples_bn.repeat(views, 1), batch.lengths_b.repeat(views), masks, self._recipe.intermediate
+            batch.samples_bn, batch.lengths_b, masks, self._recipe.intermediate, views
         )
         frames_b = frames_b[: len(batch.lengths_b)]
         losses_b = training_losses(

@@ -39,14 +39,11 @@ def training_losses(
         consistency_weight: factor of the divergence between two views (Yao et al., "CR-CTC: Consistency
             Regularization on CTC for Improved Speech Recognition", ICLR 2025).
     """
-    layers = []
-    for log_probs_btv in log_probs_lbtv:
-        parts = log_probs_btv.chunk(views)
-        layers.append(torch.stack([ctc_losses(part_btv, frames_b, batch) for part_btv in parts]).mean(dim=0))
-    losses_b = layers[-1]
-    if len(layers) > 1:
-        between_b = torch.stack(layers[:-1]).mean(dim=0)
-        losses_b = (1 - intermediate_weight) * losses_b + intermediate_weight * between_b
+    layers = len(log_probs_lbtv)
+    layers_lb = ctc_losses(log_probs_lbtv.flatten(0, 1), frames_b, batch).view(layers, views, -1).mean(dim=1)
+    losses_b = layers_lb[-1]
+    if layers > 1:
+        losses_b = (1 - intermediate_weight) * losses_b + intermediate_weight * layers_lb[:-1].mean(dim=0)
     if consistency_weight and views == 2:
         first_btv, second_btv = log_probs_lbtv[-1].chunk(2)
         losses_b = losses_b + consistency_weight * divergences(first_btv, second_btv, frames_b)
@@ -65,12 +62,16 @@ def divergences(first_btv: Tensor, second_btv: Tensor, frames_b: Tensor) -> Tens
 
 
 def ctc_losses(log_probs_btv: Tensor, frames_b: Tensor, batch: Batch) -> Tensor:
-    """Negative log-likelihood of each transcript (B,). Source: Graves et al., ICML 2006."""
+    """Negative log-likelihood of each transcript, of as many repetitions of the batch as there are rows for.
+
+    Source: Graves et al., "Connectionist Temporal Classification", ICML 2006.
+    """
+    times = len(log_probs_btv) // len(frames_b)
     losses_b: Tensor = F.ctc_loss(
         log_probs_btv.transpose(0, 1),
-        batch.labels_bl,
-        frames_b,
-        batch.label_lengths_b,
+        batch.labels_bl.repeat(times, 1),
+        frames_b.repeat(times),
+        batch.label_lengths_b.repeat(times),
         blank=BLANK,
         reduction="none",
     )

@@ -36,15 +36,6 @@ def parted(fabric: Fabric) -> None:
         torch.distributed.destroy_process_group()
 
 
-def given_up(fabric: Fabric) -> None:
-    """End the connections to the others without waiting for them: the run has failed, here or everywhere.
-
-    Only gloo's; NCCL's are its own watchdog's, which knows what is still under way on a GPU.
-    """
-    if fabric.world_size > 1 and torch.distributed.is_initialized() and torch.distributed.get_backend() == "gloo":
-        torch.distributed.destroy_process_group()
-
-
 def told(fabric: Fabric, tensors: dict[str, Tensor], about: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and plain values of the first process, on all of them: only its machine needs to have the file."""
     if fabric.world_size == 1:

@@ -30,7 +30,7 @@ from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
 from steno.training.memory import keep_freed_memory
 from steno.training.plots import curves
-from steno.training.processes import given_up, parted, told
+from steno.training.processes import parted, told
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
 from steno.training.settle import read_settled, settle
@@ -106,7 +106,6 @@ def train(
         tracker.close("FAILED")
         raise
     finally:
-        given_up(fabric)  # where it has not parted
         display.close()
     tracker.close("FINISHED")
     return result
