@@ -76,12 +76,16 @@ def _leave(error: BaseException) -> None:
     """End one of several processes of a run that failed, at once: nothing is taken down that may wait for the others.
 
     At the interpreter's end torch 2.13 joins its threads while it holds the lock that they need to let go of their last
-    tensors: some runs hung there, others were aborted.
+    tensors: some runs hung there, others were aborted. Those that load data would not notice this end.
     """
+    from multiprocessing import active_children
+
     if not isinstance(error, SystemExit):
         traceback.print_exception(error)
     code = (error.code or 0) if isinstance(error, SystemExit) else 1
     if code:
+        for loader in active_children():
+            loader.kill()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)

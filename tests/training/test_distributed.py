@@ -1,14 +1,17 @@
 """Two processes under torchrun give the losses of one with the same global batch."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import tiny
 
@@ -49,6 +52,16 @@ def torchrun(
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
+def belonging_to(losses: Path) -> list[psutil.Process]:
+    """The processes of a run that are still there, those that load its data included."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("STENO_TEST_LOSSES") == str(losses):
+                found.append(process)
+    return found
+
+
 def read(losses: Path) -> list[float]:
     return [float(line) for line in losses.read_text().split()]
 
@@ -82,12 +95,16 @@ def test_two_processes_give_the_losses_of_one(tones: Path, tmp_path: Path, train
 def test_many_bad_utterances_stop_both_processes(tones: Path, tmp_path: Path) -> None:
     rows = [Utterance(f"gone{n}", tmp_path / f"gone{n}.wav", 1.0, "ab") for n in range(6)]
     write_manifest(tmp_path / "train.jsonl", [*list(Manifest(tones / "train.jsonl"))[:6], *rows])
-    changes = {"data": {"train": str(tmp_path / "train.jsonl")}, "features": {"normalize": "none"}}
+    changes = {"data": {"train": str(tmp_path / "train.jsonl"), "workers": 1}, "features": {"normalize": "none"}}
     recipe = tiny.write_recipe(tmp_path / "two.yaml", tones, **changes)
     done = torchrun(recipe, tmp_path / "two", tmp_path / "losses")
     assert done.returncode != 0
     assert "could not be used in this epoch" in done.stderr
     assert "exitcode  : 2" in done.stderr
+    deadline = time.monotonic() + 30
+    while left := belonging_to(tmp_path / "losses"):
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.2)
 
 
 def test_blocks_that_one_process_skips_stop_no_other(tones: Path, tmp_path: Path) -> None:
