@@ -35,7 +35,7 @@ def recomputed(module: nn.Module, *inputs: Any, when: bool) -> Tensor:
 def as_image(features_btf: Tensor) -> Tensor:
     """Features (B, T, F) as an image of one channel (B, 1, T, F) whose convolutions will have their channels together.
 
-    On a CPU strided 2-D convolutions take half as long so, forwards and back (torch 2.13, bf16 and float32).
+    On a CPU strided 2-D convolutions take half as long so, forwards and back (torch 2.13, bf16).
     """
     if _as_written(features_btf):
         return features_btf[:, None]
