@@ -45,9 +45,7 @@ class Forward:
         views = 2 if consistency and epoch >= consistency.from_epoch else 1
         uniform = batch.uniform_bk.split(mask.draws, dim=1)[:views] if mask and mask.draws else ()
         masks = (mask, torch.cat(uniform)) if mask and uniform else None
-        log_probs, frames_b = self._wrapped(
-            batch.samples_bn, batch.lengths_b, masks, self._recipe.intermediate, views
-        )
+        log_probs, frames_b = self._wrapped(batch.samples_bn, batch.lengths_b, masks, self._recipe.intermediate, views)
         frames_b = frames_b[: len(batch.lengths_b)]
         losses_b = training_losses(
             log_probs if self._recipe.intermediate else log_probs[None],
