@@ -30,7 +30,11 @@ def gathered(fabric: Fabric, mine: Thing) -> list[Thing]:
 
 
 def parted(fabric: Fabric) -> None:
-    """Wait for the others, and end the connections to them: a process that exits with them open may be aborted."""
+    """Wait for the others, and end the connections to them: a process that exits with them open may be aborted.
+
+    Nothing may hold on to a model that was set up for several processes: torch 2.13 would end the connections with that
+    model, and there it joins its threads while it holds the lock that they may be waiting for.
+    """
     fabric.barrier()
     if fabric.world_size > 1:
         torch.distributed.destroy_process_group()

@@ -99,6 +99,7 @@ def train(
         tracker = Tracker.start(run_dir, experiment=experiment, run_name=recipe.name, uri=tracking_uri, tags=tags)
     try:
         result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume, tracking_uri)
+        parted(fabric)
     except (Interrupted, KeyboardInterrupt):
         tracker.close("KILLED")
         raise
@@ -166,11 +167,9 @@ def _run(
     with Interrupt() as interrupt:
         trainer.fit(interrupt)
     if not fabric.is_global_zero:
-        parted(fabric)
         return RunResult(run_dir, run_dir / MODEL, {}, None, None)
     scores = _publish(recipe, run_dir, trainer, manifests, indices, parameters, display)
     version = _log_end(tracker, recipe, run_dir, trainer, scores)
-    parted(fabric)
     return RunResult(run_dir, run_dir / MODEL, scores, tracker.run_id, version)
 
 
