@@ -101,7 +101,7 @@ def measure(
 
     def step(counting: bool = False) -> None:
         with counter if counting else nullcontext():
-            loss = _loss(model, recipe, samples_bn, labels, precision)
+            loss = loss_of(model, recipe, samples_bn, labels, precision)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.training.grad_clip or float("inf"))
         optimizer.step()
@@ -128,7 +128,7 @@ def measure(
     )
 
 
-def _loss(model: "torch.nn.Module", recipe: "Recipe", samples_bn: "Tensor", labels: int, precision: str) -> "Tensor":
+def loss_of(model: "torch.nn.Module", recipe: "Recipe", samples_bn: "Tensor", labels: int, precision: str) -> "Tensor":
     import torch
     from torch.nn import functional as F
 

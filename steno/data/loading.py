@@ -5,8 +5,10 @@ pass: not on the number of workers or processes, nor on what was loaded before. 
 and go on.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -135,10 +137,17 @@ class UtteranceDataset(Dataset[Item | Failure]):
         return Item(index, samples, labels, generator.random(count).tolist())
 
 
-def collate(items: Sequence[Item | Failure]) -> Batch:
-    """Pad the utterances that could be loaded; list those that could not."""
+def collate(items: Sequence[Item | Failure], few_lengths: bool = False) -> Batch:
+    """Pad the utterances that could be loaded; list those that could not.
+
+    With ``few_lengths`` they are padded further, by an eighth at most, to one of eight lengths between two powers of
+    two.
+    """
     good = [item for item in items if isinstance(item, Item)]
     longest = max((len(item.samples) for item in good), default=0)
+    if few_lengths:
+        step = max(1, 2 ** longest.bit_length() // 16)
+        longest = math.ceil(longest / step) * step
     most_labels = max((len(item.labels) for item in good), default=0)
     draws = len(good[0].uniform) if good else 0
     samples_bn = torch.zeros(len(good), longest)
@@ -181,17 +190,25 @@ class BatchLoader:
         rank: which part of each global batch this process takes …
         world_size: … of how many.
         pinned: whether batches lie in memory that a GPU copies from while it computes.
+        few_lengths: whether batches get few different lengths, by more padding: a CPU's kernels are made for one shape
+            each, and making them can take as long as a small model's steps.
     """
 
     def __init__(
-        self, dataset: UtteranceDataset, workers: int, rank: int = 0, world_size: int = 1, pinned: bool = False
+        self,
+        dataset: UtteranceDataset,
+        workers: int,
+        rank: int = 0,
+        world_size: int = 1,
+        pinned: bool = False,
+        few_lengths: bool = False,
     ) -> None:
         self._rank, self._world_size = rank, world_size
         self._plan = _Plan()
         self._loader = DataLoader(
             dataset,
             batch_sampler=self._plan,
-            collate_fn=collate,
+            collate_fn=partial(collate, few_lengths=few_lengths),
             num_workers=workers,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,

@@ -28,7 +28,7 @@ from steno.tracking.tracker import NullTracker, RunLog, Tracker
 from steno.training import elastic
 from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
-from steno.training.memory import keep_freed_memory
+from steno.training.memory import keep_freed_memory, keep_kernels
 from steno.training.plots import curves
 from steno.training.processes import parted, told
 from steno.training.publish import measure, write_model_folder
@@ -152,9 +152,15 @@ def _run(
     train_set = UtteranceDataset(
         manifests["train"], tokenizer, recipe.augment, recipe.seed, rate, views=2 if recipe.training.consistency else 1
     )
+    on_gpu = fabric.device.type == "cuda"
     loader, dev_loader = (
         BatchLoader(
-            dataset, recipe.data.workers, fabric.global_rank, fabric.world_size, pinned=fabric.device.type == "cuda"
+            dataset,
+            recipe.data.workers,
+            fabric.global_rank,
+            fabric.world_size,
+            pinned=on_gpu,
+            few_lengths=not on_gpu,
         )
         for dataset in (train_set, dev_set)
     )
@@ -207,6 +213,7 @@ def _fabric(recipe: Recipe) -> Fabric:
     bf16 = {"auto": accelerator == "cuda" and torch.cuda.is_bf16_supported(), "bf16": True, "32": False}
     if accelerator == "cpu":
         keep_freed_memory()
+        keep_kernels()
     fabric = Fabric(
         accelerator=accelerator,
         devices=local,

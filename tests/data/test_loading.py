@@ -10,7 +10,7 @@ import torch
 
 from steno.data.batching import plan_batches
 from steno.data.config import AugmentConfig, NoiseConfig, SilenceConfig
-from steno.data.loading import Batch, BatchLoader, UtteranceDataset, collate
+from steno.data.loading import Batch, BatchLoader, Item, UtteranceDataset, collate
 from steno.data.manifest import Manifest, Utterance, write_manifest
 from steno.features.config import MaskConfig
 from steno.text import CharTokenizer
@@ -171,3 +171,16 @@ def test_masks_that_mask_nothing_take_no_numbers(tones: Path) -> None:
     none = AugmentConfig(mask=MaskConfig(frequency_masks=0, time_masks=0))
     (batch,) = BatchLoader(dataset(tones, none), 0).load([np.arange(3)])
     assert batch.uniform_bk.shape == (3, 0)
+
+
+def test_few_lengths_only_pad_further(tones: Path, expected: dict[int, list[Batch]]) -> None:
+    loaded = list(BatchLoader(dataset(tones), workers=1, few_lengths=True).load(batches(tones)))
+    for few, plain in zip(loaded, expected[0], strict=True):
+        longest = plain.samples_bn.shape[1]
+        assert torch.equal(few.samples_bn[:, :longest], plain.samples_bn)
+        assert not few.samples_bn[:, longest:].any()
+        assert few.samples_bn.shape[1] <= longest * 9 / 8
+        assert torch.equal(few.lengths_b, plain.lengths_b)
+    items = [Item(0, np.zeros(length, np.float32), [1], []) for length in range(30_000, 500_000, 777)]
+    assert len({collate([item], few_lengths=True).samples_bn.shape[1] for item in items}) <= 8 * 5
+    assert collate([], few_lengths=True).samples_bn.shape == (0, 0)
