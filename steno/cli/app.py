@@ -80,15 +80,18 @@ def _leave(error: BaseException) -> None:
     """
     from multiprocessing import active_children
 
-    if not isinstance(error, SystemExit):
+    code: object = 1
+    if isinstance(error, SystemExit):
+        code = error.code
+    else:
         traceback.print_exception(error)
-    code = (error.code or 0) if isinstance(error, SystemExit) else 1
-    if code:
-        for loader in active_children():
-            loader.kill()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1)
+    if not code:
+        return
+    for loader in active_children():
+        loader.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def settle_threads() -> None:
