@@ -13,10 +13,11 @@ Spectrum = npt.NDArray[np.float64]
 
 def augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Generator, sample_rate: int) -> Samples:
     """(N,) samples changed as the settings allow, by the generator's next numbers."""
-    if settings.speed:
-        samples = change_speed(samples, settings.speed[generator.integers(len(settings.speed))])
-    if settings.tempo:
-        samples = change_tempo(samples, settings.tempo[generator.integers(len(settings.tempo))], sample_rate)
+    speed, tempo = _factors(settings, generator)
+    if speed != 1:
+        samples = change_speed(samples, speed)
+    if tempo != 1:
+        samples = change_tempo(samples, tempo, sample_rate)
     if settings.echo and generator.random() < settings.echo.probability:
         response = room(
             generator.uniform(*settings.echo.rt60), generator.uniform(*settings.echo.direct_db), generator, sample_rate
@@ -29,6 +30,28 @@ def augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Ge
     if settings.gain_db:
         samples = change_gain(samples, generator.uniform(*settings.gain_db))
     return samples
+
+
+def gives_way_to(settings: AugmentConfig, generator: np.random.Generator) -> SilenceConfig | None:
+    """What the next utterance gives way to, if it is one of those that do."""
+    silence = settings.silence
+    return silence if silence and generator.random() < silence.probability else None
+
+
+def lasting(seconds: float, settings: AugmentConfig, generator: np.random.Generator) -> float:
+    """How long an utterance of so many seconds is once the generator's next numbers have changed it."""
+    if silence := gives_way_to(settings, generator):
+        return _seconds_of_silence(silence, seconds, generator)
+    speed, tempo = _factors(settings, generator)
+    return seconds / speed / tempo
+
+
+def _factors(settings: AugmentConfig, generator: np.random.Generator) -> tuple[float, float]:
+    """Of speed and tempo."""
+    speed, tempo = (
+        choices[generator.integers(len(choices))] if choices else 1.0 for choices in (settings.speed, settings.tempo)
+    )
+    return speed, tempo
 
 
 def change_speed(samples: Samples, factor: float) -> Samples:
@@ -59,12 +82,16 @@ def without_speech(
     settings: SilenceConfig, longest: float, generator: np.random.Generator, sample_rate: int
 ) -> Samples:
     """A recording (N,) in which nobody speaks, of at most ``longest`` seconds; one in eight is digital silence."""
-    length = max(2, round(min(longest, generator.uniform(*settings.seconds)) * sample_rate))
+    length = max(2, round(_seconds_of_silence(settings, longest, generator) * sample_rate))
     if generator.random() < 1 / 8:
         return np.zeros(length, np.float32)
     noise = coloured_noise(length, generator.choice([0.0, 1.0, 2.0]), generator)
     level = 10 ** (generator.uniform(*settings.level_db) / 20)
     return (level * noise / np.sqrt(np.mean(np.square(noise)))).astype(np.float32)
+
+
+def _seconds_of_silence(settings: SilenceConfig, longest: float, generator: np.random.Generator) -> float:
+    return min(longest, generator.uniform(*settings.seconds))
 
 
 def coloured_noise(length: int, slope: float, generator: np.random.Generator) -> Spectrum:

@@ -5,7 +5,8 @@ import numpy.typing as npt
 
 Indices = npt.NDArray[np.int64]
 
-
+JITTER = 0.02
+"""By how much of itself a duration is moved at most before sorting."""
 WINDOW = 8
 """Shards whose utterances are mixed, unless the recipe says otherwise."""
 
@@ -24,7 +25,7 @@ def plan_batches(
 ) -> list[Indices]:
     """Batches of one pass through the data; every index stands in exactly one of them.
 
-    Utterances are sorted by a duration that is jittered by up to 5 %, so that each pass makes other batches;
+    Utterances are sorted by a duration that is jittered by up to 2 %, so that each pass makes other batches;
     each batch takes neighbours while ``longest × count`` stays within ``batch_seconds`` (a single utterance is
     always taken) and ``count`` within ``batch_size``; the batches are shuffled, or with ``by_length`` go from
     short to long.
@@ -39,7 +40,7 @@ def plan_batches(
         groups = _windows(indices, shard_starts, window, generator)
     batches: list[Indices] = []
     for group in groups:
-        jittered = durations[group] * generator.uniform(0.95, 1.05, len(group))
+        jittered = durations[group] * generator.uniform(1 - JITTER, 1 + JITTER, len(group))
         found = group_sorted(durations, group[np.argsort(jittered, kind="stable")], batch_seconds, batch_size)
         batches += found if by_length else [found[i] for i in generator.permutation(len(found))]
     return batches

@@ -12,13 +12,14 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from steno import audio
 from steno.audio import Samples
-from steno.data.augment import augmented, without_speech
+from steno.data.augment import augmented, gives_way_to, lasting, without_speech
 from steno.data.batching import Indices, share
 from steno.data.config import AugmentConfig
 from steno.data.manifest import Manifest, Utterance
@@ -113,9 +114,22 @@ class UtteranceDataset(Dataset[Item | Failure]):
         number, index = key
         utterance = self._manifest[index]
         try:
-            return self._load(utterance, index, np.random.default_rng([self._seed, number, index]))
+            return self._load(utterance, index, self._generator(number, index))
         except (AudioError, TextError) as error:
             return Failure(utterance.id, error.message)
+
+    def durations(self, indices: Indices, number: int) -> npt.NDArray[np.float32]:
+        """Seconds of each utterance of the manifest (count,); of those at the indices, as augmented in this pass."""
+        durations, settings = self._manifest.durations, self._augment
+        if settings is None or not (settings.speed or settings.tempo or settings.silence):
+            return durations
+        durations = durations.copy()
+        for index in indices.tolist():
+            durations[index] = lasting(float(durations[index]), settings, self._generator(number, index))
+        return durations
+
+    def _generator(self, number: int, index: int) -> np.random.Generator:
+        return np.random.default_rng([self._seed, number, index])
 
     def _load(self, utterance: Utterance, index: int, generator: np.random.Generator) -> Item:
         text = utterance.text or ""
@@ -129,7 +143,7 @@ class UtteranceDataset(Dataset[Item | Failure]):
             raise AudioError(f"it lasts {seconds:.1f} s, the manifest states {utterance.duration:.1f} s")
         if self._augment is None:
             return Item(index, samples, labels, [])
-        if (silence := self._augment.silence) and generator.random() < silence.probability:
+        if silence := gives_way_to(self._augment, generator):
             samples, labels = without_speech(silence, seconds, generator, self._sample_rate), []
         else:
             samples = augmented(samples, self._augment, generator, self._sample_rate)
@@ -203,6 +217,7 @@ class BatchLoader:
         pinned: bool = False,
         few_lengths: bool = False,
     ) -> None:
+        self.dataset = dataset
         self._rank, self._world_size = rank, world_size
         self._plan = _Plan()
         self._loader = DataLoader(

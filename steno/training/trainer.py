@@ -161,7 +161,7 @@ class Trainer:
             (number, batch)
             for number in range(epoch * data.passes, (epoch + 1) * data.passes)
             for batch in plan_batches(
-                self._manifest.durations,
+                self._loader.dataset.durations(self._indices, number),
                 self._indices,
                 batch_seconds=data.batch_seconds,
                 batch_size=data.batch_size,

@@ -173,6 +173,19 @@ def test_masks_that_mask_nothing_take_no_numbers(tones: Path) -> None:
     assert batch.uniform_bk.shape == (3, 0)
 
 
+def test_it_is_known_beforehand_how_long_utterances_will_be(tones: Path) -> None:
+    settings = AugmentConfig(
+        speed=(0.8, 1.0, 1.25), tempo=(0.9, 1.1), silence=SilenceConfig(probability=0.3, seconds=(0.2, 0.4))
+    )
+    changed = dataset(tones, settings)
+    for number in (0, 3):
+        durations = changed.durations(np.arange(1, 24), number)
+        found = [len(changed[(number, index)].samples) / 16_000 for index in range(24)]  # type: ignore[union-attr]
+        assert durations[1:] == pytest.approx(found[1:], abs=0.002)
+        assert durations[0] == Manifest(tones / "train.jsonl").durations[0]
+    np.testing.assert_array_equal(dataset(tones, None).durations(np.arange(24), 0), changed.durations(np.arange(0), 0))
+
+
 def test_few_lengths_only_pad_further(tones: Path, expected: dict[int, list[Batch]]) -> None:
     loaded = list(BatchLoader(dataset(tones), workers=1, few_lengths=True).load(batches(tones)))
     for few, plain in zip(loaded, expected[0], strict=True):
