@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from steno.models.registry import AcousticModel
     from steno.training.recipe import Recipe
 
 HOME = Path(__file__).resolve().parent
@@ -81,18 +82,13 @@ def measure(
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from steno.models.registry import AcousticModel
     from steno.training.memory import keep_freed_memory
-    from steno.training.optim import build_optimizer
 
     if device == "cpu":
         keep_freed_memory()
     rate = matrix_rate(device, precision)
     before = _memory(device)
-    torch.manual_seed(recipe.seed)
-    labels = recipe.tokenizer.size or len(recipe.tokenizer.alphabet)
-    model = AcousticModel(recipe.features, recipe.model, labels + 1).to(device).train()
-    optimizer = build_optimizer(model, recipe.optimizer, model.learning_rate_scales())
+    model, optimizer, labels = built(recipe, device)
     data = recipe.data
     count = batch or max(1, min(data.batch_size, int(data.batch_seconds / seconds)))
     samples_bn = 0.1 * torch.randn(count, round(seconds * recipe.features.sample_rate), device=device)
@@ -102,10 +98,7 @@ def measure(
     def step(counting: bool = False) -> None:
         with counter if counting else nullcontext():
             loss = loss_of(model, recipe, samples_bn, labels, precision)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.training.grad_clip or float("inf"))
-        optimizer.step()
-        optimizer.zero_grad()
+        update(model, optimizer, loss, recipe)
         if device == "cuda":
             torch.cuda.synchronize()
 
@@ -126,6 +119,29 @@ def measure(
         rate,
         steps,
     )
+
+
+def built(recipe: "Recipe", device: str = "cpu") -> tuple["AcousticModel", "torch.optim.Optimizer", int]:
+    """The recipe's model, its optimiser, and the number of its labels without the blank."""
+    import torch
+
+    from steno.models.registry import AcousticModel
+    from steno.training.optim import build_optimizer
+
+    torch.manual_seed(recipe.seed)
+    labels = recipe.tokenizer.size or len(recipe.tokenizer.alphabet)
+    model = AcousticModel(recipe.features, recipe.model, labels + 1).to(device).train()
+    return model, build_optimizer(model, recipe.optimizer, model.learning_rate_scales()), labels
+
+
+def update(model: "AcousticModel", optimizer: "torch.optim.Optimizer", loss: "Tensor", recipe: "Recipe") -> None:
+    """The second half of a step, from the loss to new weights."""
+    import torch
+
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.training.grad_clip or float("inf"))
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 def loss_of(model: "torch.nn.Module", recipe: "Recipe", samples_bn: "Tensor", labels: int, precision: str) -> "Tensor":

@@ -14,81 +14,69 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from families_throughput import loss_of
+from families_throughput import built, loss_of, update
 
 from steno.cli.app import guarded, settle_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from steno.training.recipe import Recipe
+
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "librispeech-6h.yaml"
 UTTERANCES = 2000
 
 
-def planned(recipe_file: Path, few: bool) -> Iterator[tuple[float, "Tensor"]]:
+def planned(recipe: "Recipe", few: bool) -> Iterator[tuple[float, "Tensor"]]:
     """Seconds of audio and samples (N, S) of one batch after the other, pass by pass."""
     from steno.data.batching import plan_batches
     from steno.data.loading import Item, collate
-    from steno.training.recipe import load_recipe
 
-    recipe = load_recipe(recipe_file, [])
     generator = np.random.default_rng(recipe.seed)
-    durations = generator.triangular(2, 15, 17, UTTERANCES).astype(np.float32)
-    speeds = np.array((recipe.augment.speed if recipe.augment else None) or [1.0])
-    number = 0
-    while True:
+    durations = generator.triangular(2, 15, 17, UTTERANCES)
+    for number in count():
+        seconds = (durations / generator.choice(recipe.augment.speed or (1.0,), UTTERANCES)).astype(np.float32)
         for batch in plan_batches(
-            durations,
+            seconds,
             np.arange(UTTERANCES),
             batch_seconds=recipe.data.batch_seconds,
             batch_size=recipe.data.batch_size,
             seed=recipe.seed,
             number=number,
         ):
-            seconds = durations[batch] / generator.choice(speeds, len(batch))
-            lengths = (seconds * recipe.features.sample_rate).astype(int)
+            lengths = (seconds[batch] * recipe.features.sample_rate).astype(int)
             items = [Item(0, 0.1 * generator.standard_normal(n).astype(np.float32), [1], []) for n in lengths]
-            yield float(seconds.sum()), collate(items, few).samples_bn
-        number += 1
+            yield float(seconds[batch].sum()), collate(items, few).samples_bn
 
 
 def work(recipe_file: Path, few: bool, steps: int) -> None:
-    """Train for some steps at each line that comes in; answer with seconds of audio a second of wall time."""
-    import torch
+    """Train for some steps at each line that comes in; answer with seconds of audio a second, and resident GB."""
+    import psutil
 
-    from steno.models.registry import AcousticModel
     from steno.training.memory import keep_freed_memory, keep_kernels
-    from steno.training.optim import build_optimizer
     from steno.training.recipe import load_recipe
 
     keep_freed_memory()
     if few:
         keep_kernels()
-    recipe = load_recipe(recipe_file, [])
-    torch.manual_seed(recipe.seed)
-    labels = recipe.tokenizer.size or len(recipe.tokenizer.alphabet)
-    model = AcousticModel(recipe.features, recipe.model, labels + 1).train()
-    optimizer = build_optimizer(model, recipe.optimizer, model.learning_rate_scales())
+    recipe = load_recipe(recipe_file)
+    model, optimizer, labels = built(recipe)
     precision = "bf16" if recipe.training.precision == "bf16" else "32"
-    batches = planned(recipe_file, few)
+    batches = planned(recipe, few)
     for _ in sys.stdin:
         audio, wall = 0.0, 0.0
-        for _ in range(steps):
-            seconds, samples_bn = next(batches)
+        for seconds, samples_bn in islice(batches, steps):
             started = time.perf_counter()
-            loss_of(model, recipe, samples_bn, labels, precision).backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.training.grad_clip or float("inf"))
-            optimizer.step()
-            optimizer.zero_grad()
+            update(model, optimizer, loss_of(model, recipe, samples_bn, labels, precision), recipe)
             wall += time.perf_counter() - started
             audio += seconds
-        resident = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
-        print(audio / wall, int(resident.split()[1]) / 1e6, flush=True)
+        print(audio / wall, psutil.Process().memory_info().rss / 1e9, flush=True)
 
 
 def ask(worker: subprocess.Popen) -> list[float]:

@@ -14,10 +14,7 @@ Spectrum = npt.NDArray[np.float64]
 def augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Generator, sample_rate: int) -> Samples:
     """(N,) samples changed as the settings allow, by the generator's next numbers."""
     speed, tempo = _factors(settings, generator)
-    if speed != 1:
-        samples = change_speed(samples, speed)
-    if tempo != 1:
-        samples = change_tempo(samples, tempo, sample_rate)
+    samples = change_tempo(change_speed(samples, speed), tempo, sample_rate)
     if settings.echo and generator.random() < settings.echo.probability:
         response = room(
             generator.uniform(*settings.echo.rt60), generator.uniform(*settings.echo.direct_db), generator, sample_rate
