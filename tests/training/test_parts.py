@@ -138,6 +138,39 @@ def test_muon_takes_dense_kernels_as_matrices_and_leaves_depthwise_ones_to_adamw
     assert singular.max() < 1.5
 
 
+class Shapes(nn.Module):
+    """Matrices of three shapes, two of each, a kernel of a convolution, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shapes = [(6, 4), (4, 6), (5, 5)] * 2
+        self.matrices = nn.ParameterList(nn.Parameter(torch.randn(shape)) for shape in shapes)
+        self.kernel = nn.Conv2d(2, 6, (1, 2), bias=False)
+        self.classifier = nn.Linear(3, 2)
+
+    def hidden(self) -> list[nn.Parameter]:
+        """What Muon takes."""
+        return [*self.matrices, self.kernel.weight]
+
+
+def test_muon_makes_the_steps_of_torchs() -> None:
+    torch.manual_seed(0)
+    ours = Shapes()
+    theirs = [nn.Parameter(parameter.detach().clone().flatten(1)) for parameter in ours.hidden()]
+    optimizer = build_optimizer(ours, OptimizerConfig(kind="muon", lr=0.02, weight_decay=0.1))
+    reference = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    before = [parameter.detach().clone() for parameter in theirs]
+    for _ in range(4):
+        for mine, matrix in zip(ours.hidden(), theirs, strict=True):
+            mine.grad = torch.randn_like(mine)
+            matrix.grad = mine.grad.flatten(1)
+        optimizer.step()
+        reference.step()
+    for mine, matrix, start in zip(ours.hidden(), theirs, before, strict=True):
+        # A product of many matrices at once may round bfloat16 differently.
+        assert (mine.flatten(1) - matrix).norm() < 0.02 * (matrix - start).norm()
+
+
 def test_muon_without_a_hidden_matrix_is_refused() -> None:
     with pytest.raises(RecipeError, match="no hidden matrices"):
         build_optimizer(nn.ModuleDict({"classifier": nn.Linear(3, 2)}), OptimizerConfig(kind="muon"))
