@@ -1,5 +1,6 @@
 """A whole run: manifests, statistics, training, the model folder, its measurement, MLflow."""
 
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -208,6 +209,8 @@ def _fabric(recipe: Recipe) -> Fabric:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise RecipeError("training.device is cuda, but torch sees no GPU here", "Set training.device=auto or cpu.")
     accelerator = "cuda" if torch.cuda.is_available() and wanted != "cpu" else "cpu"
+    # Fabric advises every owner of a newer GPU to round float32, which the front-end needs whole.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     bf16 = {"auto": accelerator == "cuda" and torch.cuda.is_bf16_supported(), "bf16": True, "32": False}
