@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Store  # type: ignore[attr-defined]
+from stores import Store
 
 from steno import audio
 from steno.data.manifest import Manifest
