@@ -66,19 +66,12 @@ class Batch(NamedTuple):
         return Batch(*(x[keep_b] if isinstance(x, Tensor) else x for x in self))  # type: ignore[arg-type]
 
     def parts(self, count: int) -> list["Batch"]:
-        """The batch in so many parts of like size, or fewer where it is small; each is padded to its own longest."""
+        """The batch in so many parts of like size, or fewer where it is small; all are as long as the batch."""
         count = min(count, len(self.indices_b))
         if count <= 1:
             return [self]
         number_b = torch.arange(len(self.indices_b)) % count
-        parts = (self.select(number_b == number) for number in range(count))
-        return [
-            part._replace(
-                samples_bn=part.samples_bn[:, : int(part.lengths_b.max())],
-                labels_bl=part.labels_bl[:, : int(part.label_lengths_b.max())],
-            )
-            for part in parts
-        ]
+        return [self.select(number_b == number) for number in range(count)]
 
     def seconds(self, sample_rate: int) -> float:
         """Seconds of audio, without padding, at a rate in Hz."""
