@@ -38,13 +38,16 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train_tiny(tones: Path, tmp_path: Path) -> Callable[..., Any]:
     """Train untracked: ``train_tiny("name", training={"epochs": 2})`` → (result, recorder)."""
 
-    def train(name: str = "run", *, resume: bool = False, overwrite: bool = False, **changes: Any) -> Any:
+    def train(
+        name: str = "run", *, resume: bool = False, overwrite: bool = False, change: bool = False, **changes: Any
+    ) -> Any:
         from steno.training.recipe import load_recipe
         from steno.training.run import train as run
 
         recorder = tiny.Recorder()
         recipe = load_recipe(tiny.write_recipe(tmp_path / f"{name}.yaml", tones, **changes))
-        result = run(recipe, tmp_path / name, display=recorder, resume=resume, overwrite=overwrite, tracked=False)
+        folder = tmp_path / name
+        result = run(recipe, folder, display=recorder, resume=resume, overwrite=overwrite, change=change, tracked=False)
         return result, recorder
 
     return train

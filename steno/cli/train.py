@@ -24,6 +24,14 @@ def train(
             "--resume-or-start", help="Continue the run that is in the folder if it has a checkpoint, else start it."
         ),
     ] = False,
+    change: Annotated[
+        bool,
+        typer.Option(
+            "--change",
+            help="Where a run is continued: take another training.epochs, training.patience, training.grad_clip, "
+            "optimizer.lr, optimizer.weight_decay and schedule than it was started with.",
+        ),
+    ] = False,
     register: Annotated[str | None, typer.Option(help="Register the model under this name.")] = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
     track: Annotated[bool, typer.Option("--track/--no-track", help="Whether MLflow keeps the run.")] = True,
@@ -34,6 +42,8 @@ def train(
 
     if resume + overwrite + resume_or_start > 1:
         raise StenoError("--resume, --overwrite and --resume-or-start exclude each other")
+    if change and not (resume or resume_or_start):
+        raise StenoError("--change is for a run that is continued", "Add --resume, or leave it out.")
     if register is not None:
         overrides = [*(overrides or []), f"tracking.register_as={json.dumps(register)}"]
     settings = load_recipe(recipe, overrides or [])
@@ -57,6 +67,7 @@ def train(
             display=ConsoleDisplay(),
             resume=resume,
             overwrite=overwrite,
+            change=change,
             tracking_uri=uri,
             tracked=track,
         )

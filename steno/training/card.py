@@ -41,7 +41,7 @@ writes text in the characters `{config.tokenizer.alphabet}`.
   {config.seconds_per_frame * 1000:.0f} ms.
 - Front-end: {config.features.kind}, {config.features.size} features, inside the ONNX graph.
 - Trained on: `{trained["manifest"]}` (digest {trained["digest"]}), {trained["utterances"]} utterances,
-  {trained["hours"]:.2f} h; {made["epochs"]} epochs, seed {made["seed"]}, recipe `{made["recipe"]}`.
+  {trained["hours"]:.2f} h; {made["epochs"]} epochs, seed {made["seed"]}, recipe `{made["recipe"]}`{_changes(made)}.
 - Final weights: {made["weights"]}{_origin(made)}.
 
 ## How well it does
@@ -63,6 +63,10 @@ also for noise and for languages that it was not trained on.
 
 def _origin(made: dict[str, Any]) -> str:
     return f"; training started from `{made['started_from']}`" if "started_from" in made else ""
+
+
+def _changes(made: dict[str, Any]) -> str:
+    return f", changed in mid-run ({'; '.join(made['changed'])})" if "changed" in made else ""
 
 
 def _rate(measurement: dict[str, Any], name: str) -> str:

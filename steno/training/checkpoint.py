@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,32 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ModelError: the file is missing, damaged, or not a checkpoint.
     """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _state(file)  # noqa: SIM118 (not a dict)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The state alone, without reading the tensors.
+
+    Raises:
+        ModelError: as :func:`load`.
+    """
+    with _opened(path) as file:
+        return _state(file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads(file.metadata()["state"])
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 (not a dict)
+            yield file
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: not a checkpoint of Steno ({error})", "Start again without --resume.") from error
+
+
+def _state(file: Any) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(file.metadata()["state"])
+    return state
 
 
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

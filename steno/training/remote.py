@@ -12,8 +12,9 @@ from steno.storage.mirror import Mirror, Pushing
 from steno.training import elastic
 from steno.training.display import Display
 from steno.training.recipe import Recipe
-from steno.training.run import RECIPE, RunResult, is_recipe_of_run
+from steno.training.run import RunResult
 from steno.training.run import train as train_here
+from steno.training.run_folder import RECIPE, is_recipe_of_run
 from steno.training.trainer import LAST
 
 

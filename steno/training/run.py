@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from steno.config import read_yaml, validate
 from steno.data.batching import Indices, group_sorted
 from steno.data.loading import BatchLoader, UtteranceDataset
 from steno.data.manifest import Manifest
-from steno.errors import ManifestError, ModelError, RecipeError, StenoError
+from steno.errors import ManifestError, RecipeError
 from steno.evaluation.score import Scores
 from steno.models.config import Wav2Vec2Config
 from steno.models.registry import AcousticModel
@@ -34,19 +32,14 @@ from steno.training.plots import curves
 from steno.training.processes import parted, told
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
+from steno.training.run_folder import RECIPE, changes, prepare
 from steno.training.settle import read_settled, settle
 from steno.training.start import start_from
 from steno.training.statistics import corpus_statistics, sample_indices
-from steno.training.trainer import LAST, Interrupted, Trainer
+from steno.training.trainer import Interrupted, Trainer
 from steno.training.validation import Validator
 
-RECIPE, MODEL = "recipe.yaml", "model"
-_DIGEST = "# {} manifest digest: "
-_MAY_CHANGE = frozenset(
-    f"training.{name}" for name in ("device", "checkpoint_seconds", "examples", "log_utterances", "accumulate")
-) | {"data.workers"}
-"""Settings that a resumed run may change: they do not change its numbers. (``accumulate`` deals dropout out anew, as
-another number of processes does.)"""
+MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -67,6 +60,7 @@ def train(
     display: Display,
     resume: bool = False,
     overwrite: bool = False,
+    change: bool = False,
     tracking_uri: str | None = None,
     tracked: bool = True,
     tags: Mapping[str, str] | None = None,
@@ -79,6 +73,7 @@ def train(
         display: shows progress.
         resume: continue the run that is in ``run_dir``. So does torchrun's next attempt at a run, by itself.
         overwrite: delete what is in ``run_dir`` first.
+        change: of a run that is continued, how long and how fast it learns may be other than when it was started.
         tracking_uri: MLflow's store; None takes the environment's, else the embedded one.
         tracked: whether MLflow hears of the run at all.
         tags: further tags of the tracked run.
@@ -92,7 +87,7 @@ def train(
     main = fabric.is_global_zero
     display = display if main else SilentDisplay()
     if main:
-        resume = _prepare_run_dir(recipe, run_dir, resume, overwrite, manifests)
+        resume = prepare(recipe, run_dir, manifests, display.message, resume=resume, overwrite=overwrite, change=change)
     resume = fabric.broadcast(resume)
     tracker: RunLog = NullTracker()
     if tracked and main:
@@ -238,81 +233,6 @@ def _fabric(recipe: Recipe) -> Fabric:
     return fabric
 
 
-def _prepare_run_dir(
-    recipe: Recipe, run_dir: Path, resume: bool, overwrite: bool, manifests: dict[str, Manifest]
-) -> bool:
-    """Check the run's folder and write the recipe to it; returns whether a run in it is continued."""
-    if elastic.is_own(run_dir):
-        resume = (run_dir / LAST).is_file()
-        overwrite = not resume
-    else:
-        elastic.disclaim(run_dir)
-    if resume:
-        _check_resumable(recipe, run_dir, manifests)
-        elastic.claim(run_dir)
-        return True
-    if run_dir.exists() and not run_dir.is_dir():
-        raise StenoError(f"{run_dir}: is a file, not a folder", "Give another folder with --to DIR.")
-    if run_dir.exists() and any(run_dir.iterdir()):
-        ours = _is_run(run_dir)
-        if not (overwrite and ours):
-            raise StenoError(
-                f"{run_dir}: there is {'already a run' if ours else 'something else'} in this folder",
-                "Continue it with --resume, replace it with --overwrite, or give another folder with --to DIR."
-                if ours
-                else "Give another folder with --to DIR.",
-            )
-        shutil.rmtree(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / RECIPE).write_text(_recipe_file(recipe, manifests), encoding="utf-8")
-    elastic.claim(run_dir)
-    return False
-
-
-def _is_run(run_dir: Path) -> bool:
-    path = run_dir / RECIPE
-    return path.is_file() and is_recipe_of_run(path.read_bytes())
-
-
-def is_recipe_of_run(data: bytes) -> bool:
-    """Whether a recipe is one that a run wrote into its folder; a user's own may have the same name."""
-    return data.startswith(_DIGEST.format("train").encode())
-
-
-def _recipe_file(recipe: Recipe, manifests: dict[str, Manifest]) -> str:
-    digests = "".join(f"{_DIGEST.format(part)}{manifest.digest}\n" for part, manifest in manifests.items())
-    return digests + dump_recipe(recipe)
-
-
-def _check_resumable(recipe: Recipe, run_dir: Path, manifests: dict[str, Manifest]) -> None:
-    if not _is_run(run_dir):
-        raise ModelError(f"{run_dir}: there is no run to resume here", "Start it without --resume.")
-    if not (run_dir / LAST).is_file():
-        raise ModelError(
-            f"{run_dir}: the run has no checkpoint yet", "Start it again with --overwrite instead of --resume."
-        )
-    text = (run_dir / RECIPE).read_text(encoding="utf-8")
-    former = validate(Recipe, read_yaml(run_dir / RECIPE, RecipeError), str(run_dir / RECIPE), RecipeError)
-    old, new = flat_params(former), flat_params(recipe)
-    changed = sorted(
-        key
-        for key in old.keys() | new.keys()
-        if old.get(key) != new.get(key) and key not in _MAY_CHANGE and not key.startswith("tracking.")
-    )
-    if changed:
-        raise RecipeError(
-            f"{run_dir}: the run was started with other settings: "
-            + ", ".join(f"{key} was {old.get(key)!r}, is {new.get(key)!r}" for key in changed),
-            "Give the settings that it was started with, or start another run with --to DIR.",
-        )
-    for part, manifest in manifests.items():
-        if f"{_DIGEST.format(part)}{manifest.digest}\n" not in text:
-            raise ManifestError(
-                f"{manifest.path}: the {part} manifest has changed since the run was started",
-                "Restore it, or start another run with --to DIR.",
-            )
-
-
 def _training_indices(recipe: Recipe, manifest: Manifest, display: Display) -> Indices:
     """Those that are used: the first ``limit``, without the ones that are too long; the latter are named."""
     first = np.arange(len(manifest))[: recipe.data.limit]
@@ -368,6 +288,7 @@ def _publish(
             "hours": round(_hours(train_set, indices), 3),
         },
         "epochs": trainer.state.epoch,
+        **({"changed": told_changes} if (told_changes := changes(run_dir)) else {}),
         **({"started_from": recipe.training.start_from} if recipe.training.start_from else {}),
         "weights": which[recipe.training.average],
     }

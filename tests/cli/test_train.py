@@ -42,6 +42,10 @@ def test_a_run_is_continued_replaced_or_refused(steno: Callable, recipe: Path, t
     changed = steno("train", *common, "--resume", "optimizer.lr=0.5")
     assert changed.code == 2
     assert "optimizer.lr was 0.01, is 0.5" in changed.err
+    assert steno("train", *common, "--resume", "--change", "optimizer.lr=0.5").code == 0
+    alone = steno("train", *common, "--change", "optimizer.lr=0.6")
+    assert alone.code == 2
+    assert "--change is for a run that is continued" in alone.err
     both = steno("train", *common, "--resume", "--overwrite")
     assert both.code == 2
     assert "exclude each other" in both.err

@@ -13,6 +13,7 @@ import tiny
 import torch
 
 from steno.errors import ManifestError, ModelError, RecipeError
+from steno.runtime.folder import read_config
 from steno.training import checkpoint
 from steno.training.trainer import LAST
 
@@ -116,6 +117,36 @@ def test_other_settings_are_refused(
 
 def test_settings_that_do_not_change_the_numbers_may_change(finished: Path, train_tiny: Any) -> None:
     train_tiny("run", resume=True, training={"epochs": 1, "checkpoint_seconds": 7, "examples": 2}, data={"workers": 1})
+
+
+LONGER = {"training": {"epochs": 2}, "optimizer": {"lr": 0.02}}
+
+
+def test_length_and_learning_rate_may_change_if_asked_to(finished: Path, train_tiny: Any) -> None:
+    with pytest.raises(RecipeError) as raised:
+        train_tiny("run", resume=True, **LONGER)
+    assert "--change" in raised.value.hint
+    before = checkpoint.load_state(finished / LAST)["step"]
+    result, recorder = train_tiny("run", resume=True, change=True, **LONGER)
+    assert len(recorder.losses) == before
+    told = ["epoch 2, batch 1: optimizer.lr 0.01 to 0.02", "epoch 2, batch 1: training.epochs 1 to 2"]
+    assert [message for message in recorder.messages if message.startswith("changed")] == [
+        f"changed at {line}" for line in told
+    ]
+    provenance = read_config(result.model).provenance
+    assert (provenance["epochs"], provenance["changed"]) == (2, told)
+    assert told[0] in (result.model / "README.md").read_text()
+    # From now on these are the run's settings.
+    train_tiny("run", resume=True, **LONGER)
+    with pytest.raises(RecipeError, match=r"training.epochs was 2, is 1"):
+        train_tiny("run", resume=True, training={"epochs": 1})
+
+
+def test_what_the_model_is_never_changes(finished: Path, train_tiny: Any) -> None:
+    with pytest.raises(RecipeError, match=r"model.channels was 4, is 5") as raised:
+        train_tiny("run", resume=True, change=True, training={"epochs": 2}, model={"channels": 5})
+    assert "epochs" not in raised.value.message
+    assert "--change" not in raised.value.hint
 
 
 def test_another_manifest_is_refused(tones: Path, tmp_path: Path, train_tiny: Any) -> None:

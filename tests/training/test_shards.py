@@ -16,7 +16,7 @@ from steno.data.manifest import Manifest, Utterance, write_manifest
 from steno.data.shards.write import shard
 from steno.errors import RecipeError, StenoError
 from steno.training import elastic
-from steno.training.run import RECIPE
+from steno.training.run_folder import RECIPE
 from steno.training.seen import SEEN, Seen, SeenLog
 from steno.training.trainer import LAST
 
