@@ -280,6 +280,7 @@ def _publish(
         "none": f"epoch {best[0].epoch}",
     }
     train_set = manifests["train"]
+    changed, start = changes(run_dir), recipe.training.start_from
     training: dict[str, Any] = {
         "train": {
             "manifest": shown(train_set.path),
@@ -288,8 +289,8 @@ def _publish(
             "hours": round(_hours(train_set, indices), 3),
         },
         "epochs": trainer.state.epoch,
-        **({"changed": told_changes} if (told_changes := changes(run_dir)) else {}),
-        **({"started_from": recipe.training.start_from} if recipe.training.start_from else {}),
+        **({"changed": changed} if changed else {}),
+        **({"started_from": start} if start else {}),
         "weights": which[recipe.training.average],
     }
     folder = run_dir / MODEL
