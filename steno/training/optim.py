@@ -48,6 +48,8 @@ def build_optimizer(
 
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+_MOMENTUM = 0.95
+"""Of Muon."""
 
 
 def _dense(convolution: nn.Conv1d | nn.Conv2d) -> bool:
@@ -55,61 +57,48 @@ def _dense(convolution: nn.Conv1d | nn.Conv2d) -> bool:
 
 
 class _MuonAndAdamW(torch.optim.Optimizer):
-    """Muon and AdamW, of parameters of their own, as one: its groups and its state are theirs."""
+    """Muon and AdamW, of parameters of their own, as one.
+
+    Muon is momentum whose step of each matrix is made orthogonal; what has more than two dimensions is flattened to
+    one. Source: Jordan, "Muon: An optimizer for hidden layers in neural networks", 2024, with the factor by which a
+    step is as large as AdamW's of Liu et al., "Muon is Scalable for LLM Training", 2025. It is
+    :class:`torch.optim.Muon`, with its defaults, for all matrices of a shape at once: a GPU takes longer to start the
+    two dozen kernels of each of a hundred small matrices than to run them.
+    """
 
     def __init__(self, matrices: list[dict[str, Any]], adamw: torch.optim.AdamW, lr: float) -> None:
-        muon = _Muon(matrices, lr)
-        self._parts = [(muon, len(muon.param_groups)), (adamw, len(adamw.param_groups))]
-        super().__init__([*muon.param_groups, *adamw.param_groups], {})
+        self._adamw, self._matrices = adamw, len(matrices)
+        super().__init__([*matrices, *adamw.param_groups], {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step of both; there is no closure."""
-        start = 0
-        for optimizer, count in self._parts:
-            # Loading a state puts new lists and a new state in place of those that the two were made with.
-            optimizer.param_groups = self.param_groups[start : start + count]
-            optimizer.state = self.state
-            optimizer.step()
-            start += count
+        for group in self.param_groups[: self._matrices]:
+            self._step_matrices(group)
+        # Loading a state puts new lists and a new state in place of those that it was made with.
+        self._adamw.param_groups, self._adamw.state = self.param_groups[self._matrices :], self.state
+        self._adamw.step()
 
+    def _step_matrices(self, group: dict[str, Any]) -> None:
+        alike: dict[torch.Size, list[Tensor]] = {}
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                alike.setdefault(parameter.flatten(1).shape, []).append(parameter)
+        for shape, parameters in alike.items():
+            directions = orthogonal(torch.stack(self._momenta(parameters)))
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            steps = [step.view_as(p) for step, p in zip(directions, parameters, strict=True)]
+            torch._foreach_add_(parameters, steps, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
 
-class _Muon(torch.optim.Optimizer):
-    """Momentum whose step of each matrix is made orthogonal; what has more than two dimensions is flattened to one.
-
-    Source: Jordan, "Muon: An optimizer for hidden layers in neural networks", 2024, with the factor by which a step is
-    as large as AdamW's of Liu et al., "Muon is Scalable for LLM Training", 2025. It is :class:`torch.optim.Muon`, with
-    its defaults, for all matrices of a shape at once: a GPU takes longer to start the two dozen kernels of each of a
-    hundred small matrices than to run them.
-    """
-
-    def __init__(self, groups: list[dict[str, Any]], lr: float) -> None:
-        super().__init__(groups, {"lr": lr, "momentum": 0.95})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One step; there is no closure."""
-        for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = {}
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    alike.setdefault(parameter.flatten(1).shape, []).append(parameter)
-            for shape, parameters in alike.items():
-                directions = orthogonal(torch.stack(self._momenta(parameters, group["momentum"])))
-                lr = group["lr"] * 0.2 * max(shape) ** 0.5
-                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-                steps = [step.view_as(p) for step, p in zip(directions, parameters, strict=True)]
-                torch._foreach_add_(parameters, steps, alpha=-lr)
-
-    def _momenta(self, parameters: list[Tensor], momentum: float) -> list[Tensor]:
+    def _momenta(self, parameters: list[Tensor]) -> list[Tensor]:
         """Nesterov's, as matrices, after these gradients."""
         gradients = [parameter.grad.flatten(1) for parameter in parameters if parameter.grad is not None]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if "momentum_buffer" not in self.state[parameter]:
                 self.state[parameter]["momentum_buffer"] = torch.zeros_like(gradient)
         buffers = [self.state[parameter]["momentum_buffer"] for parameter in parameters]
-        torch._foreach_lerp_(buffers, gradients, 1 - momentum)
-        return list(torch._foreach_lerp(gradients, buffers, momentum))
+        torch._foreach_lerp_(buffers, gradients, 1 - _MOMENTUM)
+        return list(torch._foreach_lerp(gradients, buffers, _MOMENTUM))
 
 
 def orthogonal(matrices_kmn: Tensor) -> Tensor:

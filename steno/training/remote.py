@@ -14,7 +14,7 @@ from steno.training.display import Display
 from steno.training.recipe import Recipe
 from steno.training.run import RunResult
 from steno.training.run import train as train_here
-from steno.training.run_folder import RECIPE, is_recipe_of_run
+from steno.training.run_folder import RECIPE, is_recipe_of_run, taken
 from steno.training.trainer import LAST
 
 
@@ -70,9 +70,4 @@ def _check_free(mirror: Mirror, resume: bool, overwrite: bool) -> None:
     ours = RECIPE in names and is_recipe_of_run(mirror.read(RECIPE))
     if ours and overwrite:
         return
-    raise StenoError(
-        f"{mirror.place.url}: there is {'already a run' if ours else 'something else'} in this folder",
-        "Continue it with --resume, replace it with --overwrite, or give another folder with --to."
-        if ours
-        else "Give another folder with --to.",
-    )
+    raise taken(mirror.place.url, ours)

@@ -24,7 +24,7 @@ from steno.models.wav2vec2 import Wav2Vec2
 from steno.storage import absolute, shown
 from steno.text import words
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
-from steno.training import elastic
+from steno.training import elastic, run_folder
 from steno.training.display import Display, SilentDisplay
 from steno.training.interrupt import Interrupt
 from steno.training.memory import keep_freed_memory, keep_kernels
@@ -32,7 +32,7 @@ from steno.training.plots import curves
 from steno.training.processes import parted, told
 from steno.training.publish import measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
-from steno.training.run_folder import RECIPE, changes, prepare
+from steno.training.run_folder import RECIPE
 from steno.training.settle import read_settled, settle
 from steno.training.start import start_from
 from steno.training.statistics import corpus_statistics, sample_indices
@@ -87,7 +87,9 @@ def train(
     main = fabric.is_global_zero
     display = display if main else SilentDisplay()
     if main:
-        resume = prepare(recipe, run_dir, manifests, display.message, resume=resume, overwrite=overwrite, change=change)
+        resume = run_folder.prepare(
+            recipe, run_dir, manifests, display.message, resume=resume, overwrite=overwrite, change=change
+        )
     resume = fabric.broadcast(resume)
     tracker: RunLog = NullTracker()
     if tracked and main:
@@ -280,7 +282,7 @@ def _publish(
         "none": f"epoch {best[0].epoch}",
     }
     train_set = manifests["train"]
-    changed, start = changes(run_dir), recipe.training.start_from
+    changed, start = run_folder.changes(run_dir), recipe.training.start_from
     training: dict[str, Any] = {
         "train": {
             "manifest": shown(train_set.path),

@@ -57,18 +57,23 @@ def prepare(
     if run_dir.exists() and any(run_dir.iterdir()):
         ours = _is_run(run_dir)
         if not (overwrite and ours):
-            raise StenoError(
-                f"{run_dir}: there is {'already a run' if ours else 'something else'} in this folder",
-                "Continue it with --resume, replace it with --overwrite, or give another folder with --to DIR."
-                if ours
-                else "Give another folder with --to DIR.",
-            )
+            raise taken(str(run_dir), ours)
         shutil.rmtree(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     digests = [f"{_DIGEST.format(part)}{manifest.digest}" for part, manifest in manifests.items()]
     _write(run_dir, recipe, digests)
     elastic.claim(run_dir)
     return False
+
+
+def taken(folder: str, ours: bool) -> StenoError:
+    """That a folder holds a run, or something that is not ``ours``."""
+    return StenoError(
+        f"{folder}: there is {'already a run' if ours else 'something else'} in this folder",
+        "Continue it with --resume, replace it with --overwrite, or give another folder with --to DIR."
+        if ours
+        else "Give another folder with --to DIR.",
+    )
 
 
 def is_recipe_of_run(data: bytes) -> bool:
