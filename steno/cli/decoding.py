@@ -20,6 +20,10 @@ PriorWeight = Annotated[
     float | None,
     typer.Option("--prior-weight", help="Share of each label's own frequency that is taken off its log-probability."),
 ]
+PhonemeShare = Annotated[
+    float | None,
+    typer.Option("--phoneme-share", min=0, max=1, help="Share of a reading's acoustic score that its phonemes give."),
+]
 Beam = Annotated[int | None, typer.Option("--beam", min=1, help="Readings kept after each frame.")]
 Hotwords = Annotated[
     list[str] | None,
@@ -34,6 +38,7 @@ def options(
     lm_weight: float | None = None,
     word_score: float | None = None,
     prior_weight: float | None = None,
+    phoneme_share: float | None = None,
     beam: int | None = None,
     hotwords: list[str] | None = None,
     nbest: int = 1,
@@ -41,4 +46,6 @@ def options(
     """The options as one value."""
     from steno.decoding.options import DecodingOptions
 
-    return DecodingOptions(method, lm, lm_weight, word_score, prior_weight, beam, tuple(hotwords or ()), nbest)
+    return DecodingOptions(
+        method, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, tuple(hotwords or ()), nbest
+    )

@@ -33,6 +33,7 @@ def evaluate(
     lm_weight: decoding.LmWeight = None,
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
+    phoneme_share: decoding.PhonemeShare = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -53,7 +54,7 @@ def evaluate(
     logged = is_reference(model) if log is None else log
     refuse_idle_option("--audio", audio is not None and report is None and not logged, "--report or --log")
     manifest = Manifest(data)
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, beam, hotwords)
+    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords)
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     form = Normalization(normalize, alphabet_of(recognizer))
     found = analyse(measure(recognizer, manifest, model, form).checked())
@@ -112,6 +113,7 @@ def validate(
     lm_weight: decoding.LmWeight = None,
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
+    phoneme_share: decoding.PhonemeShare = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -124,7 +126,7 @@ def validate(
     from steno.tracking.registry import resolve
 
     utterance = find_utterance(data, file_id)
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, beam, hotwords)
+    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords)
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     predicted = recognizer.transcribe([audio.load(utterance.audio, recognizer.sample_rate)])[0].text
     scores = score([(utterance.id, utterance.text or "", predicted)])

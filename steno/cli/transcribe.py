@@ -34,6 +34,7 @@ def transcribe(
     lm_weight: decoding.LmWeight = None,
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
+    phoneme_share: decoding.PhonemeShare = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     nbest: decoding.Nbest = 1,
@@ -56,7 +57,7 @@ def transcribe(
         raise DecodingError(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."
         )
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, beam, hotwords, nbest)
+    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords, nbest)
     named, asked = named_or_bundled(model, asked)
     recognizer = Recognizer(resolve(named, uri), decoding=asked)
     sources = [sys.stdin.buffer.read() if name == "-" else Path(name) for name in names]

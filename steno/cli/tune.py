@@ -30,6 +30,8 @@ def tune(
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Find a language model's weights on a dev set, calibrate confidences there, and keep both in the model folder."""
+    from tempfile import TemporaryDirectory
+
     import orjson
     from rich.console import Console
 
@@ -38,6 +40,8 @@ def tune(
     from steno.errors import ModelError
     from steno.evaluation.emissions import emissions
     from steno.evaluation.tuning import tune as search_weights
+    from steno.lm import open_lm
+    from steno.phonemes import PRONUNCIATIONS, Pronunciations, pronounce, write_pronunciations
     from steno.runtime import DecodingOptions, Recognizer
     from steno.runtime.folder import with_decoding
     from steno.tracking.registry import is_kept_elsewhere, resolve
@@ -55,16 +59,35 @@ def tune(
     for identity, reason in found.left_out.items():
         typer.echo(f"left out    {identity}: {reason}", err=True)
     name = "lm" + "".join(lm.suffixes[-2:] if lm.suffix == ".gz" else lm.suffixes[-1:])
-    with console.status("weights") as status:
+    phonemes = recognizer.config.phonemes
+    pronounced = pronounce(open_lm(lm).words(), phonemes.voice) if phonemes and open_lm(lm).units == "words" else None
+    with TemporaryDirectory() as scratch, console.status("weights") as status:
+        pronunciations = None
+        if phonemes and pronounced is not None:
+            write_pronunciations(Path(scratch, PRONUNCIATIONS), pronounced)
+            pronunciations = Pronunciations(Path(scratch, PRONUNCIATIONS), phonemes.symbols)
 
         def watch(trial: "Trial") -> None:
             status.update(f"{_weights(trial)}: WER {trial.wer:.2%}")
 
         tuned = search_weights(
-            recognizer, found, lm, name, beam=beam, trials=trials, search=search, seed=seed, watch=watch
+            recognizer,
+            found,
+            lm,
+            name,
+            beam=beam,
+            trials=trials,
+            search=search,
+            seed=seed,
+            pronunciations=pronunciations,
+            watch=watch,
         )
     typer.echo(_table(tuned.trials))
     config = tuned.config
+    if config.phoneme_share:
+        config = config.model_copy(update={"pronunciations": PRONUNCIATIONS})
+    if tuned.shares:
+        typer.echo("phonemes    " + ", ".join(f"{share:g}: {wer:.1%}" for share, wer in tuned.shares.items()))
     typer.echo(f"best        {_weights(config)}, beam {config.beam}")
     typer.echo(f"WER greedy  {rate(tuned.greedy.wer, tuned.greedy.wer_interval())}")
     typer.echo(f"WER with LM {rate(tuned.scores.wer, tuned.scores.wer_interval())}  (on the very data it was tuned on)")
@@ -80,16 +103,23 @@ def tune(
     told = (
         f"Beam search keeps {config.beam} readings and weighs the language model `{config.lm}` ({lm.name}) with "
         f"{config.lm_weight:g}, words with {config.word_score:g}, and the labels' prior with {config.prior_weight:g}. "
+        f"{_second_pass(config)}"
         "The weights and the confidences were tuned on "
         f"`{data}` ({len(found)} utterances, digest {manifest.digest}): there the WER is "
         f"{rate(tuned.scores.wer, tuned.scores.wer_interval())}, greedy "
         f"{rate(tuned.greedy.wer, tuned.greedy.wer_interval())}. The figures above are greedy decoding's."
     )
-    with_decoding(folder, target, config, lm, measured, told)
+    with_decoding(folder, target, config, lm, measured, told, pronounced)
     typer.echo(f"kept in     {target}")
     if surface is not None:
         surface.write_bytes(orjson.dumps(list(tuned.trials), option=orjson.OPT_INDENT_2))
         typer.echo(f"surface     {surface}")
+
+
+def _second_pass(config: "DecodingConfig") -> str:
+    if not config.phoneme_share:
+        return ""
+    return f"Then phonemes give {config.phoneme_share:.0%} of the acoustic score of each reading. "
 
 
 def _weights(found: "Trial | DecodingConfig") -> str:

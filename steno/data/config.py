@@ -63,6 +63,8 @@ class AugmentConfig(Strict):
     """Changes to the training audio; each is off where its key is absent or null.
 
     ``speed`` changes the pitch too, ``tempo`` does not: one of the factors is drawn for each utterance and epoch.
+    ``vocal_tract`` stretches the frequencies of log-mel features by up to that share, up or down, as another speaker's
+    vocal tract would; with two views (``training.consistency``) each has its own.
     """
 
     speed: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = ()
@@ -71,4 +73,5 @@ class AugmentConfig(Strict):
     gain_db: tuple[float, float] | None = None
     noise: NoiseConfig | None = None
     silence: SilenceConfig | None = None
+    vocal_tract: float | None = Field(None, gt=0, le=0.3)
     mask: MaskConfig | None = None

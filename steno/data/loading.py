@@ -6,7 +6,7 @@ and go on.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -37,16 +37,20 @@ class Failure:
 
 @dataclass(frozen=True)
 class Item:
-    """One utterance, ready to be batched."""
+    """One utterance, ready to be batched; ``phonemes`` where all its words can be pronounced."""
 
     index: int
     samples: Samples
     labels: list[int]
     uniform: list[float]
+    phonemes: list[int] | None = None
 
 
 class Batch(NamedTuple):
-    """Utterances padded to the longest. B may be 0, where every utterance of the batch failed."""
+    """Utterances padded to the longest. B may be 0, where every utterance of the batch failed.
+
+    ``phoneme_lengths_b`` is -1 where an utterance's phonemes are not known.
+    """
 
     indices_b: Tensor
     samples_bn: Tensor
@@ -54,6 +58,8 @@ class Batch(NamedTuple):
     labels_bl: Tensor
     label_lengths_b: Tensor
     uniform_bk: Tensor
+    phonemes_bl: Tensor
+    phoneme_lengths_b: Tensor
     failures: list[Failure]
 
     def to(self, device: torch.device) -> "Batch":
@@ -88,6 +94,7 @@ class UtteranceDataset(Dataset[Item | Failure]):
         seed: of those changes.
         sample_rate: rate in Hz of the samples that it gives.
         views: sets of random numbers for masks that each utterance gets.
+        pronounced: labels of the phonemes of each word, where they are trained on.
     """
 
     def __init__(
@@ -98,10 +105,12 @@ class UtteranceDataset(Dataset[Item | Failure]):
         seed: int = 0,
         sample_rate: int = audio.SAMPLE_RATE,
         views: int = 1,
+        pronounced: Mapping[str, list[int]] | None = None,
     ) -> None:
         self._manifest, self._tokenizer = manifest, tokenizer
         self._augment, self._seed = augment, seed
         self._sample_rate, self._views = sample_rate, views
+        self._pronounced = pronounced
 
     def __getitem__(self, key: tuple[int, int]) -> Item | Failure:
         number, index = key
@@ -137,11 +146,15 @@ class UtteranceDataset(Dataset[Item | Failure]):
         if self._augment is None:
             return Item(index, samples, labels, [])
         if silence := gives_way_to(self._augment, generator):
-            samples, labels = without_speech(silence, seconds, generator, self._sample_rate), []
+            samples, labels, text = without_speech(silence, seconds, generator, self._sample_rate), [], ""
         else:
             samples = augmented(samples, self._augment, generator, self._sample_rate)
         count = self._views * self._augment.mask.draws if self._augment.mask else 0
-        return Item(index, samples, labels, generator.random(count).tolist())
+        return Item(index, samples, labels, generator.random(count).tolist(), self._phonemes(text))
+
+    def _phonemes(self, text: str) -> list[int] | None:
+        heard = [self._pronounced.get(word) for word in words(text)] if self._pronounced is not None else [None]
+        return None if None in heard else [label for labels in heard for label in labels or ()]
 
 
 def collate(items: Sequence[Item | Failure], few_lengths: bool = False) -> Batch:
@@ -155,22 +168,28 @@ def collate(items: Sequence[Item | Failure], few_lengths: bool = False) -> Batch
     if few_lengths:
         step = max(1, 2 ** longest.bit_length() // 16)
         longest = math.ceil(longest / step) * step
-    most_labels = max((len(item.labels) for item in good), default=0)
     draws = len(good[0].uniform) if good else 0
     samples_bn = torch.zeros(len(good), longest)
-    labels_bl = torch.zeros(len(good), most_labels, dtype=torch.int64)
     for row, item in enumerate(good):
         samples_bn[row, : len(item.samples)] = torch.from_numpy(item.samples)
-        labels_bl[row, : len(item.labels)] = torch.tensor(item.labels)
     return Batch(
         torch.tensor([item.index for item in good], dtype=torch.int64),
         samples_bn,
         torch.tensor([len(item.samples) for item in good], dtype=torch.int64),
-        labels_bl,
+        _padded([item.labels for item in good]),
         torch.tensor([len(item.labels) for item in good], dtype=torch.int64),
         torch.tensor([item.uniform for item in good], dtype=torch.float32).reshape(len(good), draws),
+        _padded([item.phonemes or [] for item in good]),
+        torch.tensor([-1 if item.phonemes is None else len(item.phonemes) for item in good], dtype=torch.int64),
         [item for item in items if isinstance(item, Failure)],
     )
+
+
+def _padded(rows: Sequence[list[int]]) -> Tensor:
+    padded_bl = torch.zeros(len(rows), max(map(len, rows), default=0), dtype=torch.int64)
+    for padded_l, row in zip(padded_bl, rows, strict=True):
+        padded_l[: len(row)] = torch.tensor(row, dtype=torch.int64)
+    return padded_bl
 
 
 class _Plan(Sampler[list[tuple[int, int]]]):

@@ -16,8 +16,10 @@ from flashlight.lib.text.dictionary import Dictionary
 from steno.decoding.config import DecodingConfig
 from steno.decoding.hotwords import Hotword, Node, PhraseGraph
 from steno.decoding.path import Emission, Hypothesis, Path
+from steno.decoding.second_pass import SecondPass
 from steno.errors import DecodingError
 from steno.lm import LanguageModelFile, open_lm
+from steno.phonemes import Pronunciations
 from steno.text import BLANK, WORD_START, Tokenizer
 
 _LN10 = math.log(10)
@@ -37,6 +39,7 @@ class BeamDecoder:
         lm: an n-gram language model of words, which then are the vocabulary, or of characters; None for none.
         hotwords: phrases to prefer.
         nbest: most readings that are given.
+        pronunciations: what words sound like, for the second pass of a model that writes phonemes too.
 
     Raises:
         LanguageModelError: the language model cannot be read, or does not fit the alphabet.
@@ -50,7 +53,10 @@ class BeamDecoder:
         lm: File | None = None,
         hotwords: Sequence[Hotword] = (),
         nbest: int = 1,
+        pronunciations: Pronunciations | None = None,
     ) -> None:
+        self._tokenizer, self._pronunciations = tokenizer, pronunciations
+        self._parts: list[Emission] = []
         # Many readings differ in their paths alone.
         self._most = 1 if nbest == 1 else 8 * nbest
         tokens = tokenizer.tokens
@@ -77,28 +83,34 @@ class BeamDecoder:
         # flashlight does not keep a language model that is written in Python alive.
         self._decoder, self._lm = self._search.decoder(config)
         self._often_v = _weighed_prior(config, self._labels)
+        self._second = (
+            SecondPass(self._tokenizer, self._pronunciations, config.phoneme_share)
+            if config.phoneme_share and self._pronunciations is not None
+            else None
+        )
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """Readings of an emission (T, V) with different paths, best first."""
-        frames = len(emission_tv)
-        if not frames:
+        self._frames = len(emission_tv)
+        if not self._frames:
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
-        emission_tv = self._closed(emission_tv - self._often_v)
-        results = self._decoder.decode(emission_tv.ctypes.data, *emission_tv.shape)
-        return [Hypothesis(_path(result, frames), result.score) for result in results[: self._most]]
+        closed_tv = self._closed(emission_tv[:, : self._labels] - self._often_v)
+        return self._readings(self._decoder.decode(closed_tv.ctypes.data, *closed_tv.shape), emission_tv)
 
     # ---- a stream --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Forget what was heard: a new utterance begins."""
-        self._frames = 0
+        self._frames, self._parts = 0, []
         self._decoder.decode_begin()
 
     def push(self, emission_tv: Emission) -> None:
         """Go on with more frames (T, V)."""
         if len(emission_tv):
-            emission_tv = np.ascontiguousarray(emission_tv - self._often_v, dtype=np.float32)
-            self._decoder.decode_step(emission_tv.ctypes.data, *emission_tv.shape)
+            if self._second is not None:
+                self._parts.append(emission_tv.copy())
+            weighed_tv = np.ascontiguousarray(emission_tv[:, : self._labels] - self._often_v, dtype=np.float32)
+            self._decoder.decode_step(weighed_tv.ctypes.data, *weighed_tv.shape)
             self._frames += len(emission_tv)
 
     def best(self) -> Hypothesis:
@@ -116,8 +128,16 @@ class BeamDecoder:
             last_tv = self._closed(np.zeros((0, labels), dtype=np.float32))
             self._decoder.decode_step(last_tv.ctypes.data, *last_tv.shape)
         self._decoder.decode_end()
-        results = self._decoder.get_all_final_hypothesis()
-        return [Hypothesis(_path(result, self._frames), result.score) for result in results[: self._most]]
+        whole_tv = np.concatenate(self._parts) if self._parts else None
+        return self._readings(self._decoder.get_all_final_hypothesis(), whole_tv)
+
+    def _readings(self, results: "Sequence[fl.DecodeResult]", emission_tv: Emission | None) -> list[Hypothesis]:
+        """The best of these, after a second pass over all of them where there is one."""
+        if self._second is None or emission_tv is None:
+            return [Hypothesis(_path(result, self._frames), result.score) for result in results[: self._most]]
+        letters_tv, phonemes_tp = emission_tv[:, : self._labels] - self._often_v, emission_tv[:, self._labels :]
+        found = [Hypothesis(_path(result, self._frames), result.score) for result in results]
+        return self._second.ordered(found, letters_tv, phonemes_tp)[: self._most]
 
     def _closed(self, emission_tv: Emission) -> Emission:
         """The emission with a last frame of space, where words are spelled with the space that ends them."""

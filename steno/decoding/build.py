@@ -7,6 +7,7 @@ from steno.decoding.config import DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
 from steno.decoding.hotwords import parse_hotwords
 from steno.decoding.path import Emission, Hypothesis
+from steno.phonemes import Pronunciations
 from steno.text import Tokenizer
 
 if TYPE_CHECKING:
@@ -21,9 +22,14 @@ class Decoder(Protocol):
 
 
 def build_decoder(
-    tokenizer: Tokenizer, config: DecodingConfig, lm: File | None, hotwords: tuple[str, ...] = (), nbest: int = 1
+    tokenizer: Tokenizer,
+    config: DecodingConfig,
+    lm: File | None,
+    hotwords: tuple[str, ...] = (),
+    nbest: int = 1,
+    pronunciations: Pronunciations | None = None,
 ) -> "GreedyDecoder | BeamDecoder":
-    """The decoder of these settings; ``lm`` is the file of ``config.lm``.
+    """The decoder of these settings; ``lm`` is the file of ``config.lm``, ``pronunciations`` what words sound like.
 
     Raises:
         DecodingError: a hotword that the alphabet cannot spell.
@@ -31,8 +37,8 @@ def build_decoder(
         ModuleNotFoundError: beam search, without the extra ``lm``.
     """
     if config.method == "greedy":
-        return GreedyDecoder()
+        return GreedyDecoder(len(tokenizer))
     from steno.decoding.beam import BeamDecoder
 
     phrases = parse_hotwords(hotwords, tokenizer.alphabet)
-    return BeamDecoder(tokenizer, config, lm, phrases, nbest)
+    return BeamDecoder(tokenizer, config, lm, phrases, nbest, pronunciations)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from steno.config import Strict
+from steno.config import Fraction, Strict
 
 
 class CalibrationConfig(Strict):
@@ -32,6 +32,10 @@ class DecodingConfig(Strict):
     ``beam`` readings are kept after each frame, those at most ``beam_threshold`` behind the best; each is continued
     by the ``beam_tokens`` best tokens of the frame.
 
+    A model that writes phonemes too has a second pass, where it knows what its language model's words sound like
+    (``pronunciations``, a file of the model folder): of the readings' acoustic scores ``phoneme_share`` becomes that of
+    the phonemes.
+
     Source of the prior: Miao et al., "EESEN: End-to-End Speech Recognition using Deep RNN Models and WFST-based
     Decoding", ASRU 2015, which takes it from transcripts.
     """
@@ -44,6 +48,8 @@ class DecodingConfig(Strict):
     lm_weight: float = Field(0.5, ge=0)
     word_score: float = 0.0
     prior_weight: float = Field(0.0, ge=0)
+    phoneme_share: Fraction = 0.0
+    pronunciations: str | None = None
     label_prior: tuple[Annotated[float, Field(le=0)], ...] = ()
     calibration: dict[Literal["greedy", "beam"], CalibrationConfig] = Field(default_factory=dict)
 

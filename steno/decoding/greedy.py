@@ -11,10 +11,18 @@ from steno.text import BLANK
 
 
 class GreedyDecoder:
-    """The best path. It has one reading of an utterance, and no use for a language model."""
+    """The best path. It has one reading of an utterance, and no use for a language model.
+
+    Args:
+        labels: of the text; an emission may have others, those of phonemes, after them. None is all.
+    """
+
+    def __init__(self, labels: int | None = None) -> None:
+        self._labels = labels
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """The best path of an emission (T, V); its score is its log-probability."""
+        emission_tv = emission_tv[:, : self._labels]
         path_t = emission_tv.argmax(axis=1)
         return [Hypothesis(path_t, float(emission_tv.max(axis=1).sum()))]
 

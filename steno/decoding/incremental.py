@@ -54,6 +54,7 @@ class IncrementalGreedy:
 
     def push(self, emission_tv: Emission) -> None:
         """The next log-probabilities (T, V); T may be 0."""
+        emission_tv = emission_tv[:, : len(self._tokens)]
         labels, log_probs = emission_tv.argmax(axis=1).tolist(), emission_tv.max(axis=1).tolist()
         for frame, (label, log_prob) in enumerate(zip(labels, log_probs, strict=True), start=self._frames):
             if label == self._last_label and label != BLANK:

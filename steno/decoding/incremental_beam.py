@@ -55,10 +55,9 @@ class IncrementalBeam:
         return self._transcript(self._decoder.end(len(self._tokens)))
 
     def _transcript(self, hypotheses: list[Hypothesis]) -> Transcript:
-        empty = np.zeros((0, len(self._tokens)), dtype=np.float32)
         return transcript(
             hypotheses,
-            np.concatenate([empty, *self._parts]),
+            np.concatenate(self._parts) if self._parts else np.zeros((0, len(self._tokens)), dtype=np.float32),
             self._tokens,
             self._seconds_per_frame,
             self._calibration,

@@ -22,6 +22,7 @@ class DecodingOptions:
     lm_weight: float | None = None
     word_score: float | None = None
     prior_weight: float | None = None
+    phoneme_share: float | None = None
     beam: int | None = None
     hotwords: tuple[str, ...] = ()
     nbest: int = 1
@@ -33,6 +34,7 @@ class DecodingOptions:
             "lm-weight": self.lm_weight is not None,
             "word-score": self.word_score is not None,
             "prior-weight": self.prior_weight is not None,
+            "phoneme-share": self.phoneme_share is not None,
             "beam": self.beam is not None,
             "hotwords": bool(self.hotwords),
             "nbest": self.nbest > 1,
@@ -65,10 +67,18 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
             "--prior-weight: the model folder does not say how often the model writes each label",
             "`steno lm tune` finds that out, and a good weight.",
         )
-    given = {name: getattr(options, name) for name in ("lm_weight", "word_score", "prior_weight", "beam")}
+    if options.phoneme_share and (stored.pronunciations is None or lm is None):
+        raise DecodingError(
+            "--phoneme-share: the model folder does not say what words sound like"
+            if stored.pronunciations is None
+            else "--phoneme-share needs the words of a language model",
+            "`steno lm tune` adds that to a model that was trained with phonemes.",
+        )
+    names = ("lm_weight", "word_score", "prior_weight", "phoneme_share", "beam")
+    given = {name: getattr(options, name) for name in names}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if options.lm == "none" and stored.lm is not None:  # what was tuned together with the language model
-        changes = {"word_score": 0.0, "prior_weight": 0.0, **changes}
+        changes = {"word_score": 0.0, "prior_weight": 0.0, "phoneme_share": 0.0, **changes}
     calibration = stored.calibration
     if lm != stored.lm:  # confidences were calibrated with the language model that was tuned
         calibration = {name: value for name, value in calibration.items() if name != "beam"}

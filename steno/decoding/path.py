@@ -10,7 +10,7 @@ from steno.decoding.transcript import Token, Word
 from steno.text import BLANK, WORD_START
 
 Emission = npt.NDArray[np.float32]
-"""Log-probabilities (T, V) of one utterance."""
+"""Log-probabilities (T, V) of one utterance; those of phonemes, where a model has any, come after the text's labels."""
 
 Path = npt.NDArray[np.int64]
 """Labels (T,) of one utterance, blanks and repeats included."""

@@ -149,6 +149,7 @@ def describe(decoding: DecodingConfig, hotwords: Sequence[str] = ()) -> str:
     if decoding.lm is not None:
         weights = f"weight {decoding.lm_weight:g}, word score {decoding.word_score:g}"
         weights += f", prior weight {decoding.prior_weight:g}" if decoding.prior_weight else ""
+        weights += f", phoneme share {decoding.phoneme_share:g}" if decoding.phoneme_share else ""
         told += f" with the language model {decoding.lm} ({weights})"
     return told + (f", hotwords {', '.join(hotwords)}" if hotwords else "")
 

@@ -1,7 +1,7 @@
 """Weights of a language model found on a dev set, and confidences calibrated there."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,6 +19,7 @@ from steno.decoding.words import transcript
 from steno.evaluation.alignment import align
 from steno.evaluation.emissions import Emissions
 from steno.evaluation.score import Scores, score
+from steno.phonemes import Pronunciations
 from steno.runtime import Recognizer
 from steno.text import words
 
@@ -36,6 +37,7 @@ class Weights(NamedTuple):
 _GRID = ((0.2, 0.4, 0.6, 0.8, 1.0, 1.3), (-1.0, 0.0, 1.0, 2.0, 3.0), (0.0, 0.3, 0.6))
 _BOUNDS = {"lm_weight": (0.0, 2.0), "word_score": (-3.0, 5.0), "prior_weight": (0.0, 1.0)}
 _STARTS = (Weights(0.5, 0.5, 0.0), Weights(0.5, 0.5, 0.5))
+_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 _LEAST_SHARE = 1e-6
 """Of the frames, for a label that the model never writes."""
 
@@ -52,12 +54,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What tuning found: settings with calibrations, the scores they give, greedy's, and every trial."""
+    """What tuning found: settings with calibrations, the scores they give, greedy's, and every trial.
+
+    ``shares`` are the word error rates with each share of the phonemes, where there are any.
+    """
 
     config: DecodingConfig
     scores: Scores
     greedy: Scores
     trials: tuple[Trial, ...]
+    shares: Mapping[float, float]
 
 
 def tune(
@@ -70,6 +76,7 @@ def tune(
     trials: int = 30,
     search: Search = "bayes",
     seed: int = 1,
+    pronunciations: Pronunciations | None = None,
     watch: Callable[[Trial], None] = lambda trial: None,
 ) -> Tuned:
     """Find the weights and the word score of the least word error rate.
@@ -85,13 +92,15 @@ def tune(
         trials: how many ``bayes`` tries (a tree-structured Parzen estimator); ``grid`` tries all of its own.
         search: how weights are chosen.
         seed: of the choice.
+        pronunciations: what words sound like, by which the phonemes' share is found once the weights are.
         watch: is told of each trial.
 
     Raises:
         LanguageModelError: the language model cannot be read, or does not fit the alphabet.
     """
-    start = DecodingConfig(method="beam", beam=beam, lm=stored_as, label_prior=label_prior(emissions.log_probs))
-    decoder = BeamDecoder(recognizer.tokenizer, start, lm)
+    letters_tv = emissions.log_probs[:, : len(recognizer.tokenizer)]
+    start = DecodingConfig(method="beam", beam=beam, lm=stored_as, label_prior=label_prior(letters_tv))
+    decoder = BeamDecoder(recognizer.tokenizer, start, lm, pronunciations=pronunciations)
     tried: dict[Weights, Trial] = {}
 
     def rate(*asked: float) -> float:
@@ -109,9 +118,15 @@ def tune(
         _bayes(rate, trials, seed)
     best = min(tried, key=lambda weights: tried[weights].wer)
     config = start.model_copy(update=best._asdict())
+    shares = {0.0: tried[best].wer}
+    for share in _SHARES if pronunciations is not None else ():
+        shared = config.model_copy(update={"phoneme_share": share})
+        shares[share] = _scores(_transcripts(recognizer, decoder.reweighted(shared), emissions), emissions).wer
+        watch(Trial(*best, shares[share]))
+    config = config.model_copy(update={"phoneme_share": min(shares, key=lambda share: shares[share])})
     chosen = decoder.reweighted(config)
     heard = {
-        "greedy": _transcripts(recognizer, GreedyDecoder(), emissions),
+        "greedy": _transcripts(recognizer, GreedyDecoder(len(recognizer.tokenizer)), emissions),
         "beam": _transcripts(recognizer, chosen, emissions),
     }
     calibrations = {method: calibrate(_judged(found, emissions)) for method, found in heard.items()}
@@ -120,6 +135,7 @@ def tune(
         _scores(heard["beam"], emissions),
         _scores(heard["greedy"], emissions),
         tuple(tried.values()),
+        shares if pronunciations is not None else {},
     )
 
 

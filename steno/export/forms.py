@@ -45,7 +45,7 @@ def load(form: Form, folder: Path, threads: int) -> Hear:
 
     def hear(samples_n: Samples) -> Heard:
         emission_tv = compute(samples_n)
-        return Heard(tokenizer.decode(greedy_labels(emission_tv)), emission_tv)
+        return Heard(tokenizer.decode(greedy_labels(emission_tv[:, : len(tokenizer)])), emission_tv)
 
     return hear
 

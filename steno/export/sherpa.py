@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from steno.errors import ModelError
 from steno.export.folder import TOKENS, copy_runnable, new_folder
@@ -46,7 +46,8 @@ def export_sherpa(folder: Path, target: Path) -> FolderConfig:
     with new_folder(target) as (scratch, keep):
         copy_runnable(folder, config, scratch)
         (scratch / CARD).unlink(missing_ok=True)
-        onnx.save(offline(onnx.load(scratch / ONNX)), scratch / ONNX)
+        labels = len(config.tokenizer.build()) if config.phonemes else None
+        onnx.save(offline(onnx.load(scratch / ONNX), labels), scratch / ONNX)
         streams = (scratch / STREAM).is_file()
         if streams:
             from steno.export.sherpa_stream import export_stream
@@ -58,8 +59,11 @@ def export_sherpa(folder: Path, target: Path) -> FolderConfig:
     return config
 
 
-def offline(model: ModelProto) -> ModelProto:
-    """A graph of ours for sherpa-onnx: samples (1, N), of unit variance, in; log-probabilities (1, T, V) out."""
+def offline(model: ModelProto, labels: int | None = None) -> ModelProto:
+    """A graph of ours for sherpa-onnx: samples (1, N), of unit variance, in; log-probabilities (1, T, V) out.
+
+    Of a model that writes phonemes too only the first ``labels``, those of its text, are given.
+    """
     found = ModelProto()
     found.CopyFrom(model)
     graph = found.graph
@@ -109,11 +113,23 @@ def offline(model: ModelProto) -> ModelProto:
         make("Mul", ["sherpa.centred", "sherpa.level"], ["sherpa.restored"]),
         make("Cast", ["sherpa.restored"], [given], to=onnx.TensorProto.FLOAT),
     ]
-    rest = list(graph.node)
+    rest = [*graph.node, *(_of_text(outputs[0], labels, graph) if labels is not None else ())]
     del graph.node[:]
     graph.node.extend([*nodes, *rest])
     onnx.checker.check_model(found)
     return found
+
+
+def _of_text(output: ValueInfoProto, labels: int, graph: GraphProto) -> list[NodeProto]:
+    """Cuts the output to its first labels; what made it gives all of them under another name."""
+    whole = f"{output.name}.whole"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [whole if name == output.name else name for name in names]
+    for name, value in (("sherpa.labels", labels), ("sherpa.last", 2)):
+        graph.initializer.append(numpy_helper.from_array(np.array([value], np.int64), name))
+    output.type.tensor_type.shape.dim[-1].Clear()
+    return [helper.make_node("Slice", [whole, "sherpa.axis", "sherpa.labels", "sherpa.last"], [output.name])]
 
 
 def _refined() -> list[NodeProto]:

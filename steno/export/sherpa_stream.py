@@ -46,6 +46,7 @@ class _Steps(nn.Module):
         config, encoder = step.frontend.config, step.encoder
         self._hop, self._fft, self._delay = config.hop_length, config.n_fft, encoder.delay
         self._frames = count * encoder.config.step_frames
+        self._labels = encoder.classifier.out_features  # those of phonemes come after them
         self._features = self._frames * encoder.config.subsampling
 
     def forward(self, signal_bn: Tensor, first_b: Tensor, step_b: Tensor, inner_bz: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,6 +65,7 @@ class _Steps(nn.Module):
         window_bm = signal_bn.gather(1, index_bm) / _FULL_SCALE
         position_b = step_b * (self._frames // self._count)
         found_btv, inner_bz = self.step(window_bm, position_b, position_b * 0 + UNKNOWN, inner_bz)
+        found_btv = found_btv[..., : self._labels]
         number_bt = position_b[:, None] + torch.arange(self._frames) - self._delay
         return torch.where((number_bt >= 0)[..., None], found_btv, _silent(found_btv.shape[2])), inner_bz
 

@@ -17,7 +17,7 @@ def load_model(folder: Path, config: FolderConfig) -> AcousticModel:
         ModelError: the weights are missing, changed, or those of another model.
     """
     path = verified(folder, config, WEIGHTS)
-    model = AcousticModel(config.features, config.model, len(config.tokenizer.build()))
+    model = AcousticModel(config.features, config.model, len(config.tokenizer.build()), config.phonemes)
     try:
         model.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:

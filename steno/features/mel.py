@@ -44,6 +44,11 @@ def mel_bank(
     return bank
 
 
+def mel_centres(n_mels: int, f_min: float, f_max: float, scale: MelScale) -> Matrix:
+    """Frequencies in Hz (n_mels,) that the filters of :func:`mel_bank` hear best."""
+    return _to_hz(np.linspace(_to_mel(f_min, scale), _to_mel(f_max, scale), n_mels + 2), scale)[1:-1]
+
+
 def dct(n_mfcc: int, n_mels: int) -> Matrix:
     """Orthonormal DCT-II (n_mels, n_mfcc)."""
     basis = np.cos(np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc)))

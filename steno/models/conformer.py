@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from steno.models.config import ConformerConfig
 from steno.models.layers import Dropout, as_image, depthwise, inside_mask, recomputed, strided
 from steno.models.stepping import Clock, Memory
+from steno.phonemes import PhonemeConfig
 
 
 class Place(NamedTuple):
@@ -39,19 +40,23 @@ class Place(NamedTuple):
 
 
 class Conformer(nn.Module):
-    """Features to CTC logits."""
+    """Features to CTC logits: V of letters or pieces and, with ``phonemes``, those of the phonemes after them."""
 
     delay = 0
     """Frames by which a stream is late."""
 
-    def __init__(self, features: int, labels: int, config: ConformerConfig) -> None:
+    def __init__(
+        self, features: int, labels: int, config: ConformerConfig, phonemes: PhonemeConfig | None = None
+    ) -> None:
         super().__init__()
         self.config = config
+        self._phoneme_block = phonemes.block if phonemes else 0
         self.stem = _Subsampling(features, config)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.size)
         self.classifier = nn.Linear(config.size, labels)
         self.dropout = Dropout(config.dropout)
+        self.phonemes = _Phonemes(config.size, phonemes.labels) if phonemes else None
 
     def frames(self, frames_b: Tensor) -> Tensor:
         """Output frames of utterances of so many feature frames."""
@@ -114,7 +119,7 @@ class Conformer(nn.Module):
             run: a block, with its number.
             taps: get the logits of the intermediate blocks.
         """
-        whole_btd, place = x_btd, place_of(x_btd, 1)
+        whole_btd, place, phonemes_btp = x_btd, place_of(x_btd, 1), None
         first, last = self.config.squeeze or (0, 0)
         for number, block in enumerate(self.blocks, start=1):
             if number == first:
@@ -124,11 +129,13 @@ class Conformer(nn.Module):
             if number == last:
                 x_btd = whole_btd + _doubled(x_btd, whole_btd)
                 place = place_of(x_btd, 1)
+            if self.phonemes is not None and number == self._phoneme_block:
+                x_btd, phonemes_btp = self.phonemes(x_btd)
             if taps is not None and number in self.config.intermediate:
                 inner = first <= number < last
                 taps.append(self.classifier(self.norm(_doubled(x_btd, whole_btd) if inner else x_btd)))
         logits_btv: Tensor = self.classifier(self.norm(x_btd))
-        return logits_btv
+        return logits_btv if phonemes_btp is None else torch.cat([logits_btv, phonemes_btp], dim=-1)
 
     def _place(self, inside_bt: Tensor, heard_bt: Tensor, longer: int, before: int = 0) -> Place:
         """Of frames (B, T) that are so many times ``longer`` than the model's own.
@@ -152,6 +159,23 @@ class Conformer(nn.Module):
         """Stochastic depth. Source: Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016."""
         chance = self.config.layer_drop * number / self.config.layers
         return self.training and chance > 0 and float(torch.rand(())) < chance
+
+
+class _Phonemes(nn.Module):
+    """Logits of P phonemes from the frames of a block; they are added to what the next block gets."""
+
+    def __init__(self, size: int, labels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(size)
+        self.classifier = nn.Linear(size, labels)
+        self.heard = nn.Linear(labels, size)
+        for parameter in self.heard.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x_btd: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (B, T, D) → the same with what was heard added, and the logits (B, T, P)."""
+        logits_btp = self.classifier(self.norm(x_btd))
+        return x_btd + self.heard(logits_btp.softmax(dim=-1)), logits_btp
 
 
 class _Subsampling(nn.Module):

@@ -49,6 +49,7 @@ class StreamStep(nn.Module):
             raise ValueError("only a streaming model with features that can be streamed has a step")
         assert isinstance(model.encoder, ResCnnGruStream | Conformer)
         self.frontend, self.encoder = model.frontend, model.encoder.to_stream()
+        self._log_probs = model.log_probs
 
     def forward(
         self, samples_bm: Tensor, position_b: Tensor, total_b: Tensor, state_bz: Tensor
@@ -59,7 +60,7 @@ class StreamStep(nn.Module):
         features_btf = features_btf * clock.inside(features_btf.shape[1], stride=1)[..., None]
         tape = _Tape(state_bz)
         logits_btv = self.encoder.step(features_btf, clock, tape)
-        return logits_btv.log_softmax(dim=-1), tape.written()
+        return self._log_probs(logits_btv), tape.written()
 
     def state_size(self) -> int:
         """Numbers that a stream keeps (Z)."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from steno.decoding.config import DecodingConfig
 from steno.errors import ModelError
 from steno.features.config import FeatureConfig
 from steno.models.config import ModelConfig
+from steno.phonemes import PhonemeConfig, Spelling, write_pronunciations
 from steno.text import TokenizerConfig
 
 CONFIG, WEIGHTS, ONNX, CARD = "config.yaml", "model.safetensors", "model.onnx", "README.md"
@@ -34,6 +36,7 @@ class FolderConfig(Strict):
     features: FeatureConfig
     tokenizer: TokenizerConfig
     model: ModelConfig
+    phonemes: PhonemeConfig | None = None
     decoding: DecodingConfig = DecodingConfig()
     provenance: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
@@ -63,7 +66,8 @@ def read_config(folder: Path) -> FolderConfig:
 
 def _refuse_strangers(folder: Path, config: FolderConfig) -> None:
     """That the configuration names files of the folder only, and that nothing there could run code when opened."""
-    for name in (*config.files, *([config.decoding.lm] if config.decoding.lm else [])):
+    named = (config.decoding.lm, config.decoding.pronunciations)
+    for name in (*config.files, *(name for name in named if name is not None)):
         if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"}:
             raise ModelError(
                 f"{folder / CONFIG}: {name!r} is not the name of a file in the folder",
@@ -87,11 +91,18 @@ def write_config(folder: Path, config: FolderConfig) -> None:
 
 
 def with_decoding(
-    folder: Path, target: Path, decoding: DecodingConfig, lm: Path | None, measured: dict[str, Any], told: str
+    folder: Path,
+    target: Path,
+    decoding: DecodingConfig,
+    lm: Path | None,
+    measured: dict[str, Any],
+    told: str,
+    pronounced: Mapping[str, Spelling] | None = None,
 ) -> None:
     """Give a model folder, or a copy of it at ``target``, settings of decoding and their language model.
 
-    ``measured`` is what was found with them, for the provenance; ``told`` is the same in words, for the card.
+    ``measured`` is what was found with them, for the provenance; ``told`` is the same in words, for the card;
+    ``pronounced`` is what words sound like, for the file that the settings name.
     """
     config = read_config(folder)
     if target != folder:
@@ -100,6 +111,8 @@ def with_decoding(
         (target / config.decoding.lm).unlink(missing_ok=True)
     if decoding.lm is not None and lm is not None and lm.resolve() != (target / decoding.lm).resolve():
         shutil.copyfile(lm, target / decoding.lm)
+    if decoding.pronunciations and pronounced is not None:
+        write_pronunciations(target / decoding.pronunciations, pronounced)
     card = target / CARD
     if card.is_file():
         card.write_text(with_section(card.read_text(encoding="utf-8"), "Decoding", told), encoding="utf-8")

@@ -15,6 +15,7 @@ from steno.decoding.options import DecodingOptions, settle
 from steno.decoding.path import Emission
 from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript
+from steno.phonemes import Pronunciations
 from steno.runtime.folder import ONNX, read_config, verified
 from steno.runtime.graph import Graph
 from steno.runtime.streaming import EndpointConfig, StreamingSession, WindowConfig
@@ -131,7 +132,15 @@ class Recognizer:
             file = verified(folder, self.config, name)
         else:
             file = Path(name)
-        return build_decoder(self.tokenizer, self.decoding, file, options.hotwords, options.nbest)
+        return build_decoder(
+            self.tokenizer, self.decoding, file, options.hotwords, options.nbest, self._pronunciations(folder)
+        )
+
+    def _pronunciations(self, folder: Path) -> Pronunciations | None:
+        name, phonemes = self.decoding.pronunciations, self.config.phonemes
+        if not name or not phonemes or not self.decoding.phoneme_share:
+            return None
+        return Pronunciations(verified(folder, self.config, name), phonemes.symbols)
 
     def emissions(self, audios: Sequence[Samples], batch_seconds: float = 120.0) -> list[Emission]:
         """Log-probabilities (T, V) of recordings (N,), in their order."""

@@ -45,15 +45,26 @@ class Forward:
         views = 2 if consistency and epoch >= consistency.from_epoch else 1
         uniform = batch.uniform_bk.split(mask.draws, dim=1)[:views] if mask and mask.draws else ()
         masks = (mask, torch.cat(uniform)) if mask and uniform else None
-        log_probs, frames_b = self._wrapped(batch.samples_bn, batch.lengths_b, masks, self._recipe.intermediate, views)
+        log_probs, frames_b = self._wrapped(
+            batch.samples_bn,
+            batch.lengths_b,
+            masks,
+            self._recipe.intermediate,
+            views,
+            self._recipe.augment.vocal_tract or 0.0,
+        )
         frames_b = frames_b[: len(batch.lengths_b)]
+        log_probs_lbtv = log_probs if self._recipe.intermediate else log_probs[None]
+        labels, phonemes = self._model.labels, self._recipe.phonemes
         losses_b = training_losses(
-            log_probs if self._recipe.intermediate else log_probs[None],
+            log_probs_lbtv[..., :labels],
             frames_b,
             batch,
             views,
             settings.intermediate_weight,
             consistency.weight if consistency else 0.0,
+            log_probs_lbtv[-1][..., labels:] if phonemes else None,
+            phonemes.weight if phonemes else 0.0,
         )
         return losses_b, frames_b
 

@@ -26,6 +26,8 @@ def training_losses(
     views: int = 1,
     intermediate_weight: float = 0.0,
     consistency_weight: float = 0.0,
+    phonemes_btp: Tensor | None = None,
+    phoneme_weight: float = 0.0,
 ) -> Tensor:
     """The loss of each utterance (B,): CTC, with its companions.
 
@@ -38,16 +40,24 @@ def training_losses(
             Loss Regularization for CTC-based Speech Recognition", ICASSP 2021).
         consistency_weight: factor of the divergence between two views (Yao et al., "CR-CTC: Consistency
             Regularization on CTC for Improved Speech Recognition", ICLR 2025).
+        phonemes_btp: log-probabilities of phonemes, (views × B, T, P).
+        phoneme_weight: share of the loss that they have, in the utterances whose phonemes are known.
     """
     layers = len(log_probs_lbtv)
     layers_lb = ctc_losses(log_probs_lbtv.flatten(0, 1), frames_b, batch).view(layers, views, -1).mean(dim=1)
     losses_b = layers_lb[-1]
     if layers > 1:
         losses_b = (1 - intermediate_weight) * losses_b + intermediate_weight * layers_lb[:-1].mean(dim=0)
-    if consistency_weight and views == 2:
-        first_btv, second_btv = log_probs_lbtv[-1].chunk(2)
-        losses_b = losses_b + consistency_weight * divergences(first_btv, second_btv, frames_b)
-    return losses_b
+    apart = consistency_weight if views == 2 else 0.0
+    if apart:
+        losses_b = losses_b + apart * divergences(*log_probs_lbtv[-1].chunk(2), frames_b)
+    if phonemes_btp is None:
+        return losses_b
+    of_phonemes_b = phoneme_losses(phonemes_btp, frames_b, batch).view(views, -1).mean(dim=0)
+    if apart:
+        of_phonemes_b = of_phonemes_b + apart * divergences(*phonemes_btp.chunk(2), frames_b)
+    weight_b = phoneme_weight * (batch.phoneme_lengths_b >= 0)
+    return (1 - weight_b) * losses_b + weight_b * of_phonemes_b
 
 
 def divergences(first_btv: Tensor, second_btv: Tensor, frames_b: Tensor) -> Tensor:
@@ -66,14 +76,27 @@ def ctc_losses(log_probs_btv: Tensor, frames_b: Tensor, batch: Batch) -> Tensor:
 
     Source: Graves et al., "Connectionist Temporal Classification", ICML 2006.
     """
+    return _ctc(log_probs_btv, frames_b, batch.labels_bl, batch.label_lengths_b)
+
+
+def phoneme_losses(log_probs_btp: Tensor, frames_b: Tensor, batch: Batch) -> Tensor:
+    """The same of the phonemes; 0 where there are more of them than frames, or where they are not known."""
+    lengths_b = batch.phoneme_lengths_b.clamp(min=0)
+    return _ctc(log_probs_btp, frames_b, batch.phonemes_bl, lengths_b, zero_infinity=True)
+
+
+def _ctc(
+    log_probs_btv: Tensor, frames_b: Tensor, labels_bl: Tensor, lengths_b: Tensor, zero_infinity: bool = False
+) -> Tensor:
     times = len(log_probs_btv) // len(frames_b)
     losses_b: Tensor = F.ctc_loss(
         log_probs_btv.transpose(0, 1),
-        batch.labels_bl.repeat(times, 1),
+        labels_bl.repeat(times, 1),
         frames_b.repeat(times),
-        batch.label_lengths_b.repeat(times),
+        lengths_b.repeat(times),
         blank=BLANK,
         reduction="none",
+        zero_infinity=zero_infinity,
     )
     return losses_b
 

@@ -35,6 +35,7 @@ def write_model_folder(folder: Path, recipe: Recipe, model: AcousticModel, train
         features=recipe.features,
         tokenizer=recipe.tokenizer,
         model=recipe.model,
+        phonemes=recipe.phonemes,
         provenance={"steno": steno.__version__, "recipe": recipe.name, "seed": recipe.seed, **training},
     )
     write_config(folder, config)

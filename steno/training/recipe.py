@@ -11,7 +11,8 @@ from steno.config import Fraction, Strict, read_yaml, validate
 from steno.data.config import AugmentConfig, DataConfig
 from steno.errors import RecipeError
 from steno.features.config import FeatureConfig
-from steno.models.config import ModelConfig, ResCnnBiGruConfig, StreamingConfig, Wav2Vec2Config
+from steno.models.config import ConformerConfig, ModelConfig, ResCnnBiGruConfig, StreamingConfig, Wav2Vec2Config
+from steno.phonemes import PhonemeConfig
 from steno.text import TokenizerConfig
 
 
@@ -101,6 +102,7 @@ class Recipe(Strict):
     augment: AugmentConfig = AugmentConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ResCnnBiGruConfig()
+    phonemes: PhonemeConfig | None = None
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     training: TrainingConfig = TrainingConfig()
@@ -114,9 +116,25 @@ class Recipe(Strict):
             raise ValueError("features.kind is waveform for model.architecture wav2vec2, and for no other")
         if self.training.start_from and isinstance(self.model, Wav2Vec2Config):
             raise ValueError("wav2vec2 starts from model.checkpoint; training.start_from is for the other families")
+        if self.augment.vocal_tract and self.features.kind != "log-mel":
+            raise ValueError("augment.vocal_tract stretches log-mel features, and features.kind is another")
+        if self.phonemes:
+            self._check_phonemes(self.phonemes)
         if isinstance(self.model, StreamingConfig):
             self.model.check(self.features)
         return self
+
+    def _check_phonemes(self, phonemes: PhonemeConfig) -> None:
+        if not isinstance(self.model, ConformerConfig):
+            raise ValueError(f"phonemes are for model.architecture conformer, which {self.model.architecture} is not")
+        if phonemes.block >= self.model.layers:
+            raise ValueError(f"phonemes.block {phonemes.block}: is one from 1 to {self.model.layers - 1}")
+        first, last = self.model.squeeze or (0, 0)
+        if first <= phonemes.block < last:
+            raise ValueError(
+                f"phonemes.block {phonemes.block}: its frames are twice as long by model.squeeze, too long for "
+                "phonemes; take one before or after, or the last of them"
+            )
 
     @property
     def intermediate(self) -> bool:

@@ -21,6 +21,7 @@ from steno.evaluation.score import Scores
 from steno.models.config import Wav2Vec2Config
 from steno.models.registry import AcousticModel
 from steno.models.wav2vec2 import Wav2Vec2
+from steno.phonemes import labelled, pronounce
 from steno.storage import absolute, shown
 from steno.text import words
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
@@ -123,12 +124,12 @@ def _run(
     indices = _training_indices(recipe, manifests["train"], display)
     given = recipe
     if fabric.is_global_zero and not resume:
-        settle(recipe, run_dir, manifests["train"], indices)
+        settle(recipe, run_dir, manifests["train"], indices, tracking_uri)
     # The first process tells the others: on other machines the run's folder may be another one.
     recipe = fabric.broadcast(read_settled(recipe, run_dir) if fabric.is_global_zero else recipe)
     torch.manual_seed(recipe.seed)
     tokenizer = recipe.tokenizer.build()
-    model = AcousticModel(recipe.features, recipe.model, len(tokenizer))
+    model = AcousticModel(recipe.features, recipe.model, len(tokenizer), recipe.phonemes)
     if isinstance(model.encoder, Wav2Vec2) and not resume:
         model.encoder.load()
     parameters = sum(p.numel() for p in model.parameters())
@@ -148,7 +149,13 @@ def _run(
     rate = recipe.features.sample_rate
     dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)
     train_set = UtteranceDataset(
-        manifests["train"], tokenizer, recipe.augment, recipe.seed, rate, views=2 if recipe.training.consistency else 1
+        manifests["train"],
+        tokenizer,
+        recipe.augment,
+        recipe.seed,
+        rate,
+        views=2 if recipe.training.consistency else 1,
+        pronounced=_pronounced(recipe, manifests["train"], indices),
     )
     on_gpu = fabric.device.type == "cuda"
     loader, dev_loader = (
@@ -247,6 +254,14 @@ def _training_indices(recipe: Recipe, manifest: Manifest, display: Display) -> I
     if not fits.any():
         raise ManifestError(f"{manifest.path}: every utterance is longer than data.max_seconds or data.batch_seconds")
     return first[fits]
+
+
+def _pronounced(recipe: Recipe, manifest: Manifest, indices: Indices) -> dict[str, list[int]] | None:
+    """Labels of the phonemes of each word of the training transcripts, where the recipe has phonemes."""
+    if recipe.phonemes is None:
+        return None
+    said = (word for index in indices for word in words(manifest[int(index)].text or ""))
+    return labelled(pronounce(said, recipe.phonemes.voice), recipe.phonemes.symbols)
 
 
 def _set_statistics(recipe: Recipe, model: AcousticModel, manifest: Manifest, indices: Indices) -> None:

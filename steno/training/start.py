@@ -12,6 +12,7 @@ from steno.models.config import ConformerConfig
 from steno.models.conformer import causal_kernels
 from steno.models.graph_weights import graph_weights
 from steno.models.registry import AcousticModel
+from steno.phonemes import PhonemeConfig
 from steno.runtime.folder import ONNX, WEIGHTS, FolderConfig, read_config, verified
 from steno.tracking.registry import resolve
 from steno.training.recipe import Recipe
@@ -56,11 +57,14 @@ def start_from(
     found = {name: tensor for name, tensor in found.items() if name not in own_statistics}
     if isinstance(config.model, ConformerConfig) and isinstance(recipe.model, ConformerConfig):
         found = causal_kernels(found) if recipe.model.causal and not config.model.causal else found
-    same_labels = recipe.tokenizer.build().tokens == config.tokenizer.build().tokens
+    same_labels = {
+        "classifier": recipe.tokenizer.build().tokens == config.tokenizer.build().tokens,
+        "phonemes": _symbols(recipe.phonemes) == _symbols(config.phonemes),
+    }
     taken = {
         name: tensor
         for name, tensor in found.items()
-        if name in own and own[name].shape == tensor.shape and (same_labels or "classifier" not in name.split("."))
+        if name in own and own[name].shape == tensor.shape and same_labels.get(name.split(".")[1], True)
     }
     if not taken:
         raise RecipeError(f"training.start_from {reference}: none of its weights has the shape of one of this model")
@@ -69,6 +73,10 @@ def start_from(
     other = f", which was trained with features.{differing[0]}" if differing else ""
     say(f"starting from {reference}{other}" + (f"; fresh are {', '.join(fresh)}" if fresh else ""))
     return not differing
+
+
+def _symbols(phonemes: PhonemeConfig | None) -> tuple[str, ...]:
+    return phonemes.symbols if phonemes else ()
 
 
 def _weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) -> dict[str, Tensor]:

@@ -81,6 +81,7 @@ class Validator:
             batch = batch.to(self._fabric.device)
             with self._fabric.autocast():
                 log_probs_btv, frames_b = model(batch.samples_bn, batch.lengths_b)
+            log_probs_btv = log_probs_btv[..., : model.labels]
             losses_b = ctc_losses(log_probs_btv, frames_b, batch)
             finite_b = losses_b.isfinite()
             part.loss += float(losses_b[finite_b].sum())

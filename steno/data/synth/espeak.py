@@ -10,7 +10,7 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,10 @@ _AT_CHARACTER = 1
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 _SOFT = 30
 """The loudest variants overflow 16 bits inside espeak-ng at its default volume of 100, and still do at 50."""
+
+_APART = "_"
+_IPA_APART = ord(_APART) << 8 | 2
+_UNSTRESSED = str.maketrans({"ˈ": "", "ˌ": "", " ": _APART})
 
 _REINSTALL = "Reinstall it: pip install --force-reinstall espeakng-loader"
 
@@ -71,6 +75,17 @@ class Espeak:
         with _loaded(self.library, self.data) as (library, rate):
             samples = _synthesise(library, text, voice, seed)
         return resample(samples, rate, SAMPLE_RATE)
+
+    def pronounce(self, words: Iterable[str], voice: str) -> dict[str, tuple[str, ...]]:
+        """Phonemes of each word by itself, in the International Phonetic Alphabet, without stress.
+
+        Raises:
+            StenoError: espeak-ng does not know the voice.
+        """
+        with _loaded(self.library, self.data) as (library, _):
+            _choose(library, voice)
+            library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+            return {word: _phonemes(library, word) for word in words}
 
 
 @contextmanager
@@ -133,6 +148,20 @@ def _unload(library: ctypes.CDLL) -> None:
     )
 
 
+def _choose(library: ctypes.CDLL, voice: str) -> None:
+    if library.espeak_SetVoiceByName(voice.encode()):
+        raise StenoError(f"espeak-ng has no voice {voice!r}")
+
+
+def _phonemes(library: ctypes.CDLL, word: str) -> tuple[str, ...]:
+    text = ctypes.create_string_buffer(word.encode())
+    rest, found = ctypes.c_void_p(ctypes.addressof(text)), []
+    while rest.value:  # a clause at a time
+        said = library.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA_APART).decode()
+        found += said.translate(_UNSTRESSED).split(_APART)
+    return tuple(phone for phone in found if phone and phone != ":")
+
+
 def _synthesise(library: ctypes.CDLL, text: str, voice: Voice, seed: int) -> Samples:
     chunks: list[bytes] = []
 
@@ -143,8 +172,7 @@ def _synthesise(library: ctypes.CDLL, text: str, voice: Voice, seed: int) -> Sam
         return 0
 
     library.espeak_SetSynthCallback(collect)
-    if library.espeak_SetVoiceByName(voice.name.encode()):
-        raise StenoError(f"espeak-ng has no voice {voice.name!r}")
+    _choose(library, voice.name)
     settings = {_RATE: voice.rate, _VOLUME: _SOFT, _PITCH: voice.pitch, _RANGE: voice.range}
     for parameter, value in settings.items():
         library.espeak_SetParameter(parameter, value, 0)

@@ -136,7 +136,7 @@ class StreamingSession:
         events: list[Event] = []
         if emission_tv is not None and len(emission_tv):
             self._decoder.push(emission_tv)
-            spoken_t = np.flatnonzero(self._spells_v[emission_tv.argmax(axis=1)])
+            spoken_t = np.flatnonzero(self._spells_v[emission_tv[:, : len(self._spells_v)].argmax(axis=1)])
             if len(spoken_t):
                 self._last_token = self._decoded + int(spoken_t[-1]) + 1
             self._decoded += len(emission_tv)

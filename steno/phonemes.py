@@ -1,0 +1,133 @@
+"""Phonemes: what words sound like, a second spelling that a model may learn beside their letters.
+
+Words are pronounced by espeak-ng, one by one, when training starts and when a language model is tuned. A model folder
+holds the phonemes that its model writes, and what its language model's words sound like: whoever uses it does not need
+espeak-ng.
+"""
+
+import gzip
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+
+from steno.config import Fraction, Strict
+from steno.errors import ModelError
+
+PRONUNCIATIONS = "pronunciations.tsv.gz"
+"""What words sound like, in a model folder: a word, a tab and its phonemes a line."""
+
+Spelling = tuple[str, ...]
+
+_ENGLISH: dict[str, Spelling] = {
+    phone: tuple(same.split())
+    for phone, same in {
+        "r": "ɹ", "n̩": "ə n", "ʔ": "t", "əl": "ə l", "iə": "iː ə", "aɪɚ": "aɪ ɚ", "aɪə": "aɪ ə", "ɔːɹ": "ɔː ɹ",
+        "ɑːɹ": "ɑː ɹ", "ɛɹ": "ɛ ɹ", "ɪɹ": "ɪ ɹ", "ʊɹ": "ʊ ɹ", "ᵻ": "ɪ", "ɐ": "ə", "i": "iː", "ɔ": "ɔː", "x": "k",
+        "ç": "h", "ɔ̃": "ɔː", "ɡʲ": "ɡ", "e": "eɪ", "ɑ̃": "ɑː", "ææ": "æ", "ɬ": "l",
+    }.items()
+}  # fmt: skip
+"""Distinctions that espeak-ng makes in English words and few hours of speech cannot teach, or foreign sounds."""
+_ENGLISH_WORDS: dict[str, Spelling] = {"a": ("ə",)}
+"""What espeak-ng takes for a letter's name where it stands alone."""
+
+
+class PhonemeConfig(Strict):
+    """Phonemes as a second CTC target, after a block of the model, whose later blocks hear which ones were found.
+
+    ``block`` counts from 1; ``weight`` is the phonemes' share of the loss. ``symbols`` are found when training starts:
+    those of the training transcripts' words, or those of the model that it starts from.
+
+    Sources: Krishna et al., "Hierarchical Multitask Learning for CTC-based Speech Recognition", 2018, for the target;
+    Nozaki and Komatsu, "Relaxing the Conditional Independence Assumption of CTC-based ASR by Conditioning on
+    Intermediate Predictions", Interspeech 2021, for what later blocks hear.
+    """
+
+    voice: str = Field("en-us", description="espeak-ng's voice, which pronounces the words")
+    block: int = Field(ge=1)
+    weight: Fraction = 0.3
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> int:
+        """Labels of the second target: the blank, which is 0, and the phonemes from 1."""
+        return len(self.symbols) + 1
+
+
+def pronounce(words: Iterable[str], voice: str) -> dict[str, Spelling]:
+    """What each word sounds like; one that espeak-ng cannot say is left out.
+
+    Raises:
+        MissingExtraError: espeak-ng is not installed.
+        StenoError: it does not know the voice.
+    """
+    from steno.data.synth.espeak import espeak
+
+    with espeak() as speaker:
+        found = speaker.pronounce(sorted(set(words)), voice)
+    if voice.startswith("en"):
+        known = {word: heard for word, heard in _ENGLISH_WORDS.items() if word in found}
+        found = {word: _joined(heard) for word, heard in found.items()} | known
+    return {word: heard for word, heard in found.items() if heard}
+
+
+def _joined(heard: Spelling) -> Spelling:
+    return tuple(same for phone in heard for same in _ENGLISH.get(phone, (phone,)))
+
+
+def symbols_of(pronounced: Mapping[str, Spelling]) -> tuple[str, ...]:
+    """The phonemes of these words, sorted."""
+    return tuple(sorted({phone for heard in pronounced.values() for phone in heard}))
+
+
+def labelled(pronounced: Mapping[str, Spelling], symbols: Iterable[str]) -> dict[str, list[int]]:
+    """Labels in place of phonemes; a word with another phoneme is left out."""
+    labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
+    return {
+        word: [labels[phone] for phone in heard] for word, heard in pronounced.items() if labels.keys() >= set(heard)
+    }
+
+
+def write_pronunciations(path: Path, pronounced: Mapping[str, Spelling]) -> None:
+    """Write them, the same bytes for the same words."""
+    lines = "".join(f"{word}\t{' '.join(heard)}\n" for word, heard in sorted(pronounced.items()))
+    path.write_bytes(gzip.compress(lines.encode(), mtime=0))
+
+
+class Pronunciations:
+    """What words sound like, as labels, from a model folder's file, which is read when it is first needed.
+
+    Args:
+        path: what :func:`write_pronunciations` wrote.
+        symbols: the model's phonemes.
+    """
+
+    def __init__(self, path: Path, symbols: tuple[str, ...]) -> None:
+        self._path, self._symbols = path, symbols
+
+    def spelled(self, words: Iterable[str]) -> list[int] | None:
+        """Labels of the words, or None where one of them is not there.
+
+        Raises:
+            ModelError: the file cannot be read.
+        """
+        labels: list[int] = []
+        for word in words:
+            heard = self._heard.get(word)
+            if heard is None:
+                return None
+            labels += (self._labels.get(phone, 0) for phone in heard.split(" "))
+        return None if 0 in labels else labels
+
+    @cached_property
+    def _labels(self) -> dict[str, int]:
+        return {symbol: number for number, symbol in enumerate(self._symbols, start=1)}
+
+    @cached_property
+    def _heard(self) -> dict[str, str]:
+        try:
+            lines = gzip.decompress(self._path.read_bytes()).decode().splitlines()
+            return dict(line.split("\t") for line in lines)
+        except (OSError, EOFError, ValueError) as error:
+            raise ModelError(f"{self._path}: cannot be read ({error})", "Fetch or export the model again.") from None
