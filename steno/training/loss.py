@@ -48,14 +48,15 @@ def training_losses(
     losses_b = layers_lb[-1]
     if layers > 1:
         losses_b = (1 - intermediate_weight) * losses_b + intermediate_weight * layers_lb[:-1].mean(dim=0)
-    apart = consistency_weight if views == 2 else 0.0
-    if apart:
-        losses_b = losses_b + apart * divergences(*log_probs_lbtv[-1].chunk(2), frames_b)
+    if consistency_weight and views == 2:
+        first_btv, second_btv = log_probs_lbtv[-1].chunk(2)
+        losses_b = losses_b + consistency_weight * divergences(first_btv, second_btv, frames_b)
     if phonemes_btp is None:
         return losses_b
     of_phonemes_b = phoneme_losses(phonemes_btp, frames_b, batch).view(views, -1).mean(dim=0)
-    if apart:
-        of_phonemes_b = of_phonemes_b + apart * divergences(*phonemes_btp.chunk(2), frames_b)
+    if consistency_weight and views == 2:
+        first_btp, second_btp = phonemes_btp.chunk(2)
+        of_phonemes_b = of_phonemes_b + consistency_weight * divergences(first_btp, second_btp, frames_b)
     weight_b = phoneme_weight * (batch.phoneme_lengths_b >= 0)
     return (1 - weight_b) * losses_b + weight_b * of_phonemes_b
 
