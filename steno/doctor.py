@@ -265,7 +265,7 @@ def _espeak() -> Iterator[Check]:
         return  # told with the packages of its extra
 
     def speak() -> str:
-        from steno.data.synth.espeak import Voice, espeak
+        from steno.espeak import Voice, espeak
 
         with espeak() as engine:
             samples = engine.speak("steno", Voice("en-us"))

@@ -62,7 +62,7 @@ def pronounce(words: Iterable[str], voice: str) -> dict[str, Spelling]:
         MissingExtraError: espeak-ng is not installed.
         StenoError: it does not know the voice.
     """
-    from steno.data.synth.espeak import espeak
+    from steno.espeak import espeak
 
     with espeak() as speaker:
         found = speaker.pronounce(sorted(set(words)), voice)

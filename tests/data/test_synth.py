@@ -23,11 +23,11 @@ from steno.cli.app import app
 from steno.data.rooms import reverberate, room
 from steno.data.synth import CorpusSummary, synthesise
 from steno.data.synth.acoustics import NOISE_SLOPES, PEAK, Scene, coloured_noise, record
-from steno.data.synth.espeak import Espeak, Voice, espeak
 from steno.data.synth.plan import Chapter, digest, draw_plan
 from steno.data.synth.sentences import LONGEST, SHORTEST, VOCABULARY, compose, vocabulary
 from steno.data.synth.voices import ACCENTS, MEN, WOMEN
 from steno.errors import MissingExtraError, StenoError
+from steno.espeak import Espeak, Voice, espeak
 
 TINY = 0.008
 QUIET_ROOM = Scene(seed=3, level=-24.0, lead=0.2, trail=0.3, rt60=None, direct=6.0, noise="white", snr=60.0)

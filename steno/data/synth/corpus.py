@@ -25,9 +25,9 @@ import soundfile
 
 from steno.audio import SAMPLE_RATE, Samples, duration
 from steno.data.synth.acoustics import record
-from steno.data.synth.espeak import Espeak, espeak
 from steno.data.synth.plan import FEWEST_HOURS, MOST_HOURS, Chapter, Line, digest, draw_plan, lengths
 from steno.errors import StenoError
+from steno.espeak import Espeak, espeak
 
 Progress = Callable[[int, int], None]
 """Called with the number of utterances that are there, and of all."""

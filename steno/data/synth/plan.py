@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from steno.data.synth.acoustics import NOISE_SLOPES, Scene
-from steno.data.synth.espeak import Voice
 from steno.data.synth.sentences import compose
 from steno.data.synth.voices import Speaker, cast
+from steno.espeak import Voice
 
 FIRST_SPEAKER = {"train": 10_001, "dev": 20_001, "test": 30_001}
 """Numbers of speakers start here; LibriSpeech's own end below 9000."""

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from steno.data.synth.espeak import Voice
+from steno.espeak import Voice
 
 ACCENTS = ("en-us", "gmw/en", "en-gb-x-rp")
 """espeak-ng's names of the accents; ``gmw/en`` is British English."""
