@@ -39,7 +39,7 @@ writes text in the characters `{config.tokenizer.alphabet}`.
 
 - Architecture: `{config.model.architecture}`, {parameters:,} parameters, a frame each
   {config.seconds_per_frame * 1000:.0f} ms.
-- Front-end: {config.features.kind}, {config.features.size} features, inside the ONNX graph.
+- Front-end: {config.features.kind}, {config.features.size} features, inside the ONNX graph.{_phonemes(config)}
 - Trained on: `{trained["manifest"]}` (digest {trained["digest"]}), {trained["utterances"]} utterances,
   {trained["hours"]:.2f} h; {made["epochs"]} epochs, seed {made["seed"]}, recipe `{made["recipe"]}`{_changes(made)}.
 - Final weights: {made["weights"]}{_origin(made)}.
@@ -59,6 +59,13 @@ Its figures hold for speech like that of the parts above. Other voices, micropho
 will do worse: measure them with `steno evaluate` before you rely on it. It writes something for any sound,
 also for noise and for languages that it was not trained on.
 """
+
+
+def _phonemes(config: FolderConfig) -> str:
+    if config.phonemes is None:
+        return ""
+    count, voice = len(config.phonemes.symbols), config.phonemes.voice
+    return f"\n- Phonemes, after block {config.phonemes.block}: {count}, as espeak-ng's voice `{voice}` says words."
 
 
 def _origin(made: dict[str, Any]) -> str:

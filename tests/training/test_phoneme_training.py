@@ -69,6 +69,7 @@ def test_the_folder_says_which_phonemes_it_writes(run: Path) -> None:
     config = read_config(run / "model")
     assert config.phonemes is not None
     assert {"b", "d", "k"} <= set(config.phonemes.symbols)
+    assert f"Phonemes, after block 1: {len(config.phonemes.symbols)}, as" in (run / "model" / "README.md").read_text()
     samples = tiny.speak("ab cd")
     found = emission(run / "model", samples)
     letters = len(config.tokenizer.build())
