@@ -91,11 +91,11 @@ class BeamDecoder:
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """Readings of an emission (T, V) with different paths, best first."""
-        self._frames = len(emission_tv)
-        if not self._frames:
+        if not len(emission_tv):
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
         closed_tv = self._closed(emission_tv[:, : self._labels] - self._often_v)
-        return self._readings(self._decoder.decode(closed_tv.ctypes.data, *closed_tv.shape), emission_tv)
+        results = self._decoder.decode(closed_tv.ctypes.data, *closed_tv.shape)
+        return self._readings(results, len(emission_tv), emission_tv)
 
     # ---- a stream --------------------------------------------------------------------------------------------
 
@@ -129,14 +129,16 @@ class BeamDecoder:
             self._decoder.decode_step(last_tv.ctypes.data, *last_tv.shape)
         self._decoder.decode_end()
         whole_tv = np.concatenate(self._parts) if self._parts else None
-        return self._readings(self._decoder.get_all_final_hypothesis(), whole_tv)
+        return self._readings(self._decoder.get_all_final_hypothesis(), self._frames, whole_tv)
 
-    def _readings(self, results: "Sequence[fl.DecodeResult]", emission_tv: Emission | None) -> list[Hypothesis]:
+    def _readings(
+        self, results: "Sequence[fl.DecodeResult]", frames: int, emission_tv: Emission | None
+    ) -> list[Hypothesis]:
         """The best of these, after a second pass over all of them where there is one."""
         if self._second is None or emission_tv is None:
-            return [Hypothesis(_path(result, self._frames), result.score) for result in results[: self._most]]
+            return [Hypothesis(_path(result, frames), result.score) for result in results[: self._most]]
         letters_tv, phonemes_tp = emission_tv[:, : self._labels] - self._often_v, emission_tv[:, self._labels :]
-        found = [Hypothesis(_path(result, self._frames), result.score) for result in results]
+        found = [Hypothesis(_path(result, frames), result.score) for result in results]
         return self._second.ordered(found, letters_tv, phonemes_tp)[: self._most]
 
     def _closed(self, emission_tv: Emission) -> Emission:

@@ -78,9 +78,10 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
     given = {name: getattr(options, name) for name in names}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if options.lm == "none" and stored.lm is not None:  # what was tuned together with the language model
-        changes = {"word_score": 0.0, "prior_weight": 0.0, "phoneme_share": 0.0, **changes}
+        changes = {"word_score": 0.0, "prior_weight": 0.0, **changes}
     calibration = stored.calibration
-    if lm != stored.lm:  # confidences were calibrated with the language model that was tuned
+    if lm != stored.lm:  # what was found with the language model that was tuned: how its words sound, confidences
+        changes = {"phoneme_share": 0.0, **changes}
         calibration = {name: value for name, value in calibration.items() if name != "beam"}
     changes |= {"method": method, "lm": lm if method == "beam" else None, "calibration": calibration}
     settled = stored.model_dump() | changes

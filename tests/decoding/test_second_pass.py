@@ -142,6 +142,8 @@ def test_a_share_needs_what_words_sound_like() -> None:
         settle(known, DecodingOptions(phoneme_share=0.5, lm="none"))
     assert settle(known, DecodingOptions(phoneme_share=0.5)).phoneme_share == 0.5
     assert settle(known, DecodingOptions(phoneme_share=0.0)).phoneme_share == 0.0
-    assert settle(known, DecodingOptions(lm="none")).phoneme_share == 0.0
+    for lm in ("none", "other.bin"):  # whose words may be others
+        assert settle(known, DecodingOptions(lm=lm)).phoneme_share == 0.0
+    assert settle(known, DecodingOptions(lm="other.bin", phoneme_share=0.3)).phoneme_share == 0.3
     with pytest.raises(DecodingError, match="greedy"):
         settle(known, DecodingOptions(method="greedy", phoneme_share=0.5))
