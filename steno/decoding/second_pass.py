@@ -15,7 +15,7 @@ from steno.decoding.path import Emission, Hypothesis
 from steno.phonemes import Pronunciations
 from steno.text import BLANK, Tokenizer
 
-_MOST = 100
+_MOST = 200
 """Readings of one utterance that are compared."""
 
 
