@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "export": BASE | {"models", "data.manifest", "decoding", "runtime", "evaluation", "tracking"},
     "tracking": BASE | {"data.manifest", "runtime", "evaluation"},
     "serving": BASE | {"decoding", "runtime"},
-    "training": BASE | {"models", "features", "data", "decoding", "phonemes", "runtime", "evaluation", "tracking"},
+    "training": BASE
+    | {"models", "features", "data", "decoding", "phonemes", "runtime", "evaluation", "tracking", "export.folder"},
     "doctor": BASE | {"data.synth", "espeak", "tracking.store"},
 }
 """Rooms, and single files of the package, from the bottom to the top."""

@@ -17,6 +17,7 @@ from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
 from steno.cli.export import export, parity
 from steno.cli.listen import listen
+from steno.cli.mix import mix
 from steno.cli.pseudo_label import pseudo_label
 from steno.cli.search import search
 from steno.cli.serve import serve
@@ -41,6 +42,7 @@ app.add_typer(track.app, name="track")
 app.command("train")(train)
 app.command("search")(search)
 app.command("pseudo-label")(pseudo_label)
+app.command()(mix)
 app.command("transcribe")(transcribe)
 app.command("batch")(batch)
 app.command("listen")(listen)

@@ -37,7 +37,9 @@ class Weights(NamedTuple):
 _GRID = ((0.2, 0.4, 0.6, 0.8, 1.0, 1.3), (-1.0, 0.0, 1.0, 2.0, 3.0), (0.0, 0.3, 0.6))
 _BOUNDS = {"lm_weight": (0.0, 2.0), "word_score": (-3.0, 5.0), "prior_weight": (0.0, 1.0)}
 _STARTS = (Weights(0.5, 0.5, 0.0), Weights(0.5, 0.5, 0.5))
-_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+_USUAL_SHARE = 0.5
+"""Of the phonemes, while the other weights are looked for."""
+_SHARES = (0.0, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8)
 _LEAST_SHARE = 1e-6
 """Of the frames, for a label that the model never writes."""
 
@@ -92,14 +94,17 @@ def tune(
         trials: how many ``bayes`` tries (a tree-structured Parzen estimator); ``grid`` tries all of its own.
         search: how weights are chosen.
         seed: of the choice.
-        pronunciations: what words sound like, by which the phonemes' share is found once the weights are.
+        pronunciations: what words sound like: weights are then found with a second pass, whose share is found last.
         watch: is told of each trial.
 
     Raises:
         LanguageModelError: the language model cannot be read, or does not fit the alphabet.
     """
     letters_tv = emissions.log_probs[:, : len(recognizer.tokenizer)]
-    start = DecodingConfig(method="beam", beam=beam, lm=stored_as, label_prior=label_prior(letters_tv))
+    share = _USUAL_SHARE if pronunciations is not None else 0.0
+    start = DecodingConfig(
+        method="beam", beam=beam, lm=stored_as, label_prior=label_prior(letters_tv), phoneme_share=share
+    )
     decoder = BeamDecoder(recognizer.tokenizer, start, lm, pronunciations=pronunciations)
     tried: dict[Weights, Trial] = {}
 
@@ -118,11 +123,12 @@ def tune(
         _bayes(rate, trials, seed)
     best = min(tried, key=lambda weights: tried[weights].wer)
     config = start.model_copy(update=best._asdict())
-    shares = {0.0: tried[best].wer}
+    shares = {share: tried[best].wer}
     for share in _SHARES if pronunciations is not None else ():
         shared = config.model_copy(update={"phoneme_share": share})
         shares[share] = _scores(_transcripts(recognizer, decoder.reweighted(shared), emissions), emissions).wer
         watch(Trial(*best, shares[share]))
+    shares = dict(sorted(shares.items()))
     config = config.model_copy(update={"phoneme_share": min(shares, key=lambda share: shares[share])})
     chosen = decoder.reweighted(config)
     heard = {

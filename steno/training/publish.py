@@ -23,13 +23,6 @@ from steno.training.recipe import Recipe
 
 def write_model_folder(folder: Path, recipe: Recipe, model: AcousticModel, training: dict[str, Any]) -> FolderConfig:
     """Write weights, graph and configuration; ``training`` is the provenance as far as it is known."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    model = model.cpu().eval()
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
-    export_onnx(model, folder / ONNX)
-    if can_stream(model):
-        export_stream(model, folder / STREAM)
     config = FolderConfig(
         name=recipe.name,
         features=recipe.features,
@@ -38,8 +31,20 @@ def write_model_folder(folder: Path, recipe: Recipe, model: AcousticModel, train
         phonemes=recipe.phonemes,
         provenance={"steno": steno.__version__, "recipe": recipe.name, "seed": recipe.seed, **training},
     )
-    write_config(folder, config)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_model(folder, config, model)
     return config
+
+
+def write_model(folder: Path, config: FolderConfig, model: AcousticModel) -> None:
+    """Write weights, graph and configuration into an empty folder."""
+    model = model.cpu().eval()
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
+    export_onnx(model, folder / ONNX)
+    if can_stream(model):
+        export_stream(model, folder / STREAM)
+    write_config(folder, config)
 
 
 def measure(

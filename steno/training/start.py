@@ -52,7 +52,7 @@ def start_from(
     if any(not each.startswith("normalize ") for each in differing):
         raise _other(reference, f"features: {', '.join(differing)}")
     own = model.state_dict()
-    found = _weights(folder, config, own.keys())
+    found = stored_weights(folder, config, own.keys())
     own_statistics = _STATISTICS if differing else ()  # of another way to normalise
     found = {name: tensor for name, tensor in found.items() if name not in own_statistics}
     if isinstance(config.model, ConformerConfig) and isinstance(recipe.model, ConformerConfig):
@@ -79,8 +79,12 @@ def _symbols(phonemes: PhonemeConfig | None) -> tuple[str, ...]:
     return phonemes.symbols if phonemes else ()
 
 
-def _weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) -> dict[str, Tensor]:
-    """In torch's form, or, where an export has left that out, from the graph."""
+def stored_weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) -> dict[str, Tensor]:
+    """The weights of a model folder in torch's form, or, where an export has left that out, from its graph.
+
+    Raises:
+        ModelError: they cannot be read, or the graph does not give back all that are ``wanted``.
+    """
     name = WEIGHTS if WEIGHTS in config.files else ONNX
     path = verified(folder, config, name)
     try:
