@@ -26,8 +26,12 @@ def _without_folders(told: Any, key: str = "") -> Any:
     """A provenance whose files are named without the folders of the machine that it was made on."""
     if isinstance(told, dict):
         return {inner: _without_folders(value, inner) for inner, value in told.items()}
+    if isinstance(told, list):
+        return [_without_folders(value) for value in told]
     if key == "started_from":
         return "the model of the step before"
+    if key == "model":
+        return "a step of its training"
     return Path(told).name if key in ("manifest", "data") else told
 
 
