@@ -15,6 +15,8 @@ from steno.decoding.path import Emission, Hypothesis
 from steno.phonemes import Pronunciations
 from steno.text import BLANK, Tokenizer
 
+_RESCALED = 4
+"""Frames after which chances are made large again."""
 _MOST = 200
 """Readings of one utterance that are compared."""
 
@@ -67,28 +69,43 @@ def log_likelihoods(emission_tv: Emission, spellings: Sequence[Sequence[int]]) -
         spellings: N sequences of labels.
 
     Source: Graves et al., "Connectionist Temporal Classification", ICML 2006, the forward variables, which are
-    rescaled after each frame.
+    rescaled every few frames.
     """
-    count, longest = len(spellings), max((len(one) for one in spellings), default=0)
-    symbols_ns = np.full((count, 2 * longest + 1), BLANK)
-    for row, one in zip(symbols_ns, spellings, strict=True):
-        row[1 : 2 * len(one) : 2] = one
-    skips_ns = np.zeros(symbols_ns.shape)
-    skips_ns[:, 3::2] = (symbols_ns[:, 3::2] != symbols_ns[:, 1:-2:2]) & (symbols_ns[:, 3::2] != BLANK)
-    last_n = 2 * np.array([len(one) for one in spellings])
-    forward_ns = np.zeros((count, 2 * longest + 3))  # two states before the first, from which nothing comes
-    forward_ns[:, 2] = 1.0
-    total_n = np.zeros(count)
-    with np.errstate(divide="ignore"):
-        for log_prob_v in emission_tv.astype(np.float64):
-            highest = log_prob_v.max()
-            likely_ns = np.exp(log_prob_v - highest)[symbols_ns]
-            following_ns = forward_ns[:, 2:] + forward_ns[:, 1:-1] + skips_ns * forward_ns[:, :-2]
-            forward_ns[:, 2:] = following_ns * likely_ns
-            scale_n = forward_ns.max(axis=1)
+    frames, count = len(emission_tv), len(spellings)
+    lengths_n = np.array([len(one) for one in spellings], dtype=np.int64)
+    longest, shortest = int(lengths_n.max(initial=0)), int(lengths_n.min(initial=0))
+    never = emission_tv.shape[1]  # a label that pads the shorter ones
+    labels_ln = np.full((longest, count), never)
+    for number, one in enumerate(spellings):
+        labels_ln[: len(one), number] = one
+    skips_ln = np.zeros(labels_ln.shape)  # no blank is needed between two labels that differ
+    skips_ln[1:] = labels_ln[1:] != labels_ln[:-1]
+    # Chances to be in the blank before each label or after the last, and in each label.
+    blank_ln, label_ln = np.zeros((longest + 1, count)), np.zeros((longest, count))
+    blank_ln[0] = 1.0
+    log_scale_n = np.zeros(count)
+    likely = np.zeros(never + 1)
+    for frame, log_prob_v in enumerate(emission_tv.astype(np.float64)):
+        highest = log_prob_v.max()
+        np.exp(log_prob_v - highest, out=likely[:never])
+        log_scale_n += highest
+        # Only these labels can have been reached, and can still lead to an end.
+        low, high = max(0, shortest - (frames - frame) - 1), min(longest, frame + 1)
+        first, before = max(1, low), max(0, low - 1)
+        entered_ln = label_ln[low:high] + blank_ln[low:high]
+        entered_ln[first - low :] += skips_ln[first:high] * label_ln[before : max(high - 1, before)]
+        blank_ln[first : high + 1] += label_ln[before:high]
+        blank_ln[low : high + 1] *= likely[BLANK]
+        np.multiply(entered_ln, likely[labels_ln[low:high]], out=label_ln[low:high])
+        if frame % _RESCALED == _RESCALED - 1:
+            scale_n = np.maximum(blank_ln[low : high + 1].max(axis=0), label_ln[low:high].max(axis=0, initial=0))
             scale_n[scale_n == 0] = 1.0
-            forward_ns /= scale_n[:, None]
-            total_n += np.log(scale_n) + highest
-        rows = np.arange(count)
-        ends_n = forward_ns[rows, 2 + last_n] + np.where(last_n > 0, forward_ns[rows, 1 + last_n], 0.0)
-        return np.asarray(total_n + np.log(ends_n), dtype=np.float64)
+            blank_ln[low : high + 1] /= scale_n
+            label_ln[low:high] /= scale_n
+            log_scale_n += np.log(scale_n)
+    columns = np.arange(count)
+    ends_n = blank_ln[lengths_n, columns]
+    if longest:
+        ends_n = ends_n + np.where(lengths_n > 0, label_ln[lengths_n - 1, columns], 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(log_scale_n + np.log(ends_n), dtype=np.float64)
