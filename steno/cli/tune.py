@@ -60,10 +60,11 @@ def tune(
         typer.echo(f"left out    {identity}: {reason}", err=True)
     name = "lm" + "".join(lm.suffixes[-2:] if lm.suffix == ".gz" else lm.suffixes[-1:])
     phonemes = recognizer.config.phonemes
-    pronounced = pronounce(open_lm(lm).words(), phonemes.voice) if phonemes and open_lm(lm).units == "words" else None
+    vocabulary = open_lm(lm) if phonemes else None
+    pronounced, pronunciations = None, None
     with TemporaryDirectory() as scratch, console.status("weights") as status:
-        pronunciations = None
-        if phonemes and pronounced is not None:
+        if phonemes and vocabulary and vocabulary.units == "words":
+            pronounced = pronounce(vocabulary.words(), phonemes.voice)
             write_pronunciations(Path(scratch, PRONUNCIATIONS), pronounced)
             pronunciations = Pronunciations(Path(scratch, PRONUNCIATIONS), phonemes.symbols)
 

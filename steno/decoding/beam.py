@@ -56,7 +56,6 @@ class BeamDecoder:
         pronunciations: Pronunciations | None = None,
     ) -> None:
         self._tokenizer, self._pronunciations = tokenizer, pronunciations
-        self._parts: list[Emission] = []
         # Many readings differ in their paths alone.
         self._most = 1 if nbest == 1 else 8 * nbest
         tokens = tokenizer.tokens
@@ -95,20 +94,18 @@ class BeamDecoder:
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
         closed_tv = self._closed(emission_tv[:, : self._labels] - self._often_v)
         results = self._decoder.decode(closed_tv.ctypes.data, *closed_tv.shape)
-        return self._readings(results, len(emission_tv), emission_tv)
+        return self._readings(results, emission_tv)
 
     # ---- a stream --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Forget what was heard: a new utterance begins."""
-        self._frames, self._parts = 0, []
+        self._frames = 0
         self._decoder.decode_begin()
 
     def push(self, emission_tv: Emission) -> None:
         """Go on with more frames (T, V)."""
         if len(emission_tv):
-            if self._second is not None:
-                self._parts.append(emission_tv.copy())
             weighed_tv = np.ascontiguousarray(emission_tv[:, : self._labels] - self._often_v, dtype=np.float32)
             self._decoder.decode_step(weighed_tv.ctypes.data, *weighed_tv.shape)
             self._frames += len(emission_tv)
@@ -120,22 +117,20 @@ class BeamDecoder:
         result = self._decoder.get_best_hypothesis(0)
         return Hypothesis(_path(result, self._frames), result.score)
 
-    def end(self, labels: int) -> list[Hypothesis]:
-        """The utterance is over: its readings, best first. ``labels`` is V."""
+    def end(self, emission_tv: Emission) -> list[Hypothesis]:
+        """The utterance is over: its readings, best first. ``emission_tv`` is all that was pushed, (T, V)."""
         if not self._frames:
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
         if self._close:
-            last_tv = self._closed(np.zeros((0, labels), dtype=np.float32))
+            last_tv = self._closed(np.zeros((0, self._labels), dtype=np.float32))
             self._decoder.decode_step(last_tv.ctypes.data, *last_tv.shape)
         self._decoder.decode_end()
-        whole_tv = np.concatenate(self._parts) if self._parts else None
-        return self._readings(self._decoder.get_all_final_hypothesis(), self._frames, whole_tv)
+        return self._readings(self._decoder.get_all_final_hypothesis(), emission_tv)
 
-    def _readings(
-        self, results: "Sequence[fl.DecodeResult]", frames: int, emission_tv: Emission | None
-    ) -> list[Hypothesis]:
+    def _readings(self, results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> list[Hypothesis]:
         """The best of these, after a second pass over all of them where there is one."""
-        if self._second is None or emission_tv is None:
+        frames = len(emission_tv)
+        if self._second is None:
             return [Hypothesis(_path(result, frames), result.score) for result in results[: self._most]]
         letters_tv, phonemes_tp = emission_tv[:, : self._labels] - self._often_v, emission_tv[:, self._labels :]
         found = [Hypothesis(_path(result, frames), result.score) for result in results]

@@ -48,16 +48,21 @@ class IncrementalBeam:
 
     def partial(self) -> Transcript:
         """What has been heard so far; later frames may change any of it."""
-        return replace(self._transcript([self._decoder.best()]), alternatives=())
+        return replace(self._transcript([self._decoder.best()], self._emission()), alternatives=())
 
     def finish(self) -> Transcript:
         """What was heard, now that the utterance is over."""
-        return self._transcript(self._decoder.end(len(self._tokens)))
+        emission_tv = self._emission()
+        return self._transcript(self._decoder.end(emission_tv), emission_tv)
 
-    def _transcript(self, hypotheses: list[Hypothesis]) -> Transcript:
+    def _emission(self) -> Emission:
+        """All that was pushed, (T, V)."""
+        return np.concatenate(self._parts) if self._parts else np.zeros((0, len(self._tokens)), dtype=np.float32)
+
+    def _transcript(self, hypotheses: list[Hypothesis], emission_tv: Emission) -> Transcript:
         return transcript(
             hypotheses,
-            np.concatenate(self._parts) if self._parts else np.zeros((0, len(self._tokens)), dtype=np.float32),
+            emission_tv,
             self._tokens,
             self._seconds_per_frame,
             self._calibration,

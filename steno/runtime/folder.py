@@ -107,8 +107,10 @@ def with_decoding(
     config = read_config(folder)
     if target != folder:
         shutil.copytree(folder, target)
-    if config.decoding.lm is not None and config.decoding.lm != decoding.lm:
-        (target / config.decoding.lm).unlink(missing_ok=True)
+    named = {decoding.lm, decoding.pronunciations}
+    for name in (config.decoding.lm, config.decoding.pronunciations):
+        if name is not None and name not in named:
+            (target / name).unlink(missing_ok=True)
     if decoding.lm is not None and lm is not None and lm.resolve() != (target / decoding.lm).resolve():
         shutil.copyfile(lm, target / decoding.lm)
     if decoding.pronunciations and pronounced is not None:

@@ -13,10 +13,9 @@ import torch
 import steno
 from steno.errors import ModelError
 from steno.export.folder import new_folder
-from steno.models.registry import AcousticModel
 from steno.runtime.folder import CARD, CONFIG, FolderConfig, digest, read_config
 from steno.training.publish import write_model
-from steno.training.start import stored_weights
+from steno.training.start import fresh_model, stored_weights
 
 _SAME = ("features", "tokenizer")
 
@@ -42,11 +41,7 @@ def mix(
     configs = [read_config(folder) for folder in folders]
     for name, config in zip(names, configs, strict=True):
         _check(name, config, names[0], configs[0])
-    models = [AcousticModel(c.features, c.model, len(c.tokenizer.build()), c.phonemes) for c in configs]
-    found = [
-        stored_weights(folder, config, model.state_dict().keys())
-        for folder, config, model in zip(folders, configs, models, strict=True)
-    ]
+    found = [stored_weights(folder, config) for folder, config in zip(folders, configs, strict=True)]
     mean, rare = dict(found[0]), []
     for name in (name for name in mean if name.startswith("encoder.")):
         holders = [(share, part[name].float()) for share, part in zip(shares, found, strict=True) if name in part]
@@ -59,7 +54,8 @@ def mix(
         mean[name] = torch.tensordot(weights / weights.sum(), stacked, dims=1).to(mean[name].dtype)
     if rare:
         say(f"not in all of them: {', '.join(rare)}")
-    models[0].load_state_dict(mean)
+    model = fresh_model(configs[0])
+    model.load_state_dict(mean)
     parts = [
         {"model": name, "share": round(share / sum(shares), 4), "digest": digest(folder / CONFIG)}
         for name, share, folder in zip(names, shares, folders, strict=True)
@@ -69,7 +65,7 @@ def mix(
         provenance={"steno": steno.__version__, "mean_of": parts},
     )
     with new_folder(target) as (scratch, keep):
-        write_model(scratch, config, models[0])
+        write_model(scratch, config, model)
         (scratch / CARD).write_text(_card(config, parts), encoding="utf-8")
         keep()
     return config

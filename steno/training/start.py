@@ -1,6 +1,6 @@
 """Starting from a model that is already trained: fine-tuning."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -52,7 +52,7 @@ def start_from(
     if any(not each.startswith("normalize ") for each in differing):
         raise _other(reference, f"features: {', '.join(differing)}")
     own = model.state_dict()
-    found = stored_weights(folder, config, own.keys())
+    found = stored_weights(folder, config)
     own_statistics = _STATISTICS if differing else ()  # of another way to normalise
     found = {name: tensor for name, tensor in found.items() if name not in own_statistics}
     if isinstance(config.model, ConformerConfig) and isinstance(recipe.model, ConformerConfig):
@@ -79,11 +79,11 @@ def _symbols(phonemes: PhonemeConfig | None) -> tuple[str, ...]:
     return phonemes.symbols if phonemes else ()
 
 
-def stored_weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) -> dict[str, Tensor]:
+def stored_weights(folder: Path, config: FolderConfig) -> dict[str, Tensor]:
     """The weights of a model folder in torch's form, or, where an export has left that out, from its graph.
 
     Raises:
-        ModelError: they cannot be read, or the graph does not give back all that are ``wanted``.
+        ModelError: they cannot be read, or the graph does not give all of them back.
     """
     name = WEIGHTS if WEIGHTS in config.files else ONNX
     path = verified(folder, config, name)
@@ -91,12 +91,17 @@ def stored_weights(folder: Path, config: FolderConfig, wanted: Iterable[str]) ->
         found = load_file(path) if name == WEIGHTS else graph_weights(path)
     except (SafetensorError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read ({error})") from error
-    if name == ONNX and any(key not in found for key in wanted):
+    if name == ONNX and not found.keys() >= fresh_model(config).state_dict().keys():
         raise ModelError(
             f"{folder}: an export of {config.model.architecture}, whose graph does not give all weights back",
             f"Start from the folder that was exported, which has {WEIGHTS}.",
         )
     return found
+
+
+def fresh_model(config: FolderConfig) -> AcousticModel:
+    """A folder's model with fresh weights."""
+    return AcousticModel(config.features, config.model, len(config.tokenizer.build()), config.phonemes)
 
 
 def _other(reference: str, what: str) -> RecipeError:

@@ -174,7 +174,7 @@ def test_a_stream_and_a_file_take_the_prior_off_alike(seed: int) -> None:
     weighed.begin()
     for part in np.split(emission, [5, 6]):
         weighed.push(part)
-    np.testing.assert_array_equal(weighed.end(len(prior))[0].path_t, expected)
+    np.testing.assert_array_equal(weighed.end(emission)[0].path_t, expected)
     np.testing.assert_array_equal(weighed.reweighted(WIDE).decode(emission)[0].path_t, plain.decode(emission)[0].path_t)
 
 

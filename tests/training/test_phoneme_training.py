@@ -13,6 +13,7 @@ import yaml
 from steno.audio import load
 from steno.data.loading import Item, collate
 from steno.data.manifest import Manifest
+from steno.decoding.config import DecodingConfig
 from steno.errors import RecipeError
 from steno.export.folder import export_onnx
 from steno.export.forms import load as load_form
@@ -21,7 +22,7 @@ from steno.lm.build import build
 from steno.models.registry import AcousticModel
 from steno.phonemes import PRONUNCIATIONS, PhonemeConfig
 from steno.runtime import DecodingOptions, Recognizer
-from steno.runtime.folder import read_config
+from steno.runtime.folder import read_config, with_decoding
 from steno.training.loss import ctc_losses, training_losses
 from steno.training.recipe import load_recipe
 
@@ -227,3 +228,23 @@ def test_other_families_have_none() -> None:
 
     with pytest.raises(ValueError, match="no phonemes"):
         AcousticModel(FeatureConfig(), ResCnnBiGruConfig(), 5, PhonemeConfig(block=1, symbols=("k",)))
+
+
+def test_an_export_without_phonemes_is_a_start_for_a_model_with_them(train_tiny: Any, tmp_path: Path) -> None:
+    plain = train_tiny("plain", model=CONFORMER, training={"epochs": 1})[0].model
+    export_onnx(plain, tmp_path / "onnx")
+    changes = {"training": {"epochs": 1, "start_from": str(tmp_path / "onnx")}}
+    _, said = train_tiny("both", model=CONFORMER, phonemes=PHONEMES, **changes)
+    (line,) = [line for line in said.messages if "fresh are" in line]
+    assert set(line.split("fresh are ")[1].split(", ")) == {
+        f"encoder.phonemes.{layer}.{kind}" for layer in ("norm", "classifier", "heard") for kind in ("weight", "bias")
+    }
+
+
+def test_settings_without_a_second_pass_leave_no_pronunciations(run: Path, tmp_path: Path) -> None:
+    told = DecodingConfig(method="beam", pronunciations=PRONUNCIATIONS, phoneme_share=0.5)
+    with_decoding(run / "model", tmp_path / "tuned", told, None, {}, "told", {"cab": ("k", "æ", "b")})
+    assert (tmp_path / "tuned" / PRONUNCIATIONS).is_file()
+    with_decoding(tmp_path / "tuned", tmp_path / "tuned", DecodingConfig(method="beam"), None, {}, "told")
+    assert not (tmp_path / "tuned" / PRONUNCIATIONS).exists()
+    assert PRONUNCIATIONS not in read_config(tmp_path / "tuned").files
