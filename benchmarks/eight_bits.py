@@ -29,6 +29,7 @@ from steno.models.export import export_onnx
 from steno.models.registry import AcousticModel
 from steno.runtime.graph import Graph
 from steno.training.recipe import load_recipe
+from steno.training.settle import with_symbols
 
 
 def main(
@@ -42,9 +43,11 @@ def main(
     """Compare a model's float graph with its 8-bit one."""
     settled = load_recipe(recipe, changes or [])
     torch.manual_seed(settled.seed)
-    model = AcousticModel(settled.features, settled.model, len(settled.tokenizer.build())).eval()
+    sample = chosen(Manifest(data), utterances)
+    phonemes = with_symbols(settled.phonemes, [one.text or "" for one in sample]) if settled.phonemes else None
+    model = AcousticModel(settled.features, settled.model, len(settled.tokenizer.build()), phonemes).eval()
     rate = settled.features.sample_rate
-    recordings = [audio.load(one.audio, rate) for one in chosen(Manifest(data), utterances)]
+    recordings = [audio.load(one.audio, rate) for one in sample]
     spoken = sum(map(len, recordings)) / rate
     with tempfile.TemporaryDirectory(prefix="steno-eight-bits-") as scratch:
         paths = {"float": Path(scratch, "float.onnx"), "8 bits": Path(scratch, "small.onnx")}

@@ -81,14 +81,6 @@ def symbols_of(pronounced: Mapping[str, Spelling]) -> tuple[str, ...]:
     return tuple(sorted({phone for heard in pronounced.values() for phone in heard}))
 
 
-def labelled(pronounced: Mapping[str, Spelling], symbols: Iterable[str]) -> dict[str, list[int]]:
-    """Labels in place of phonemes; a word with another phoneme is left out."""
-    labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
-    return {
-        word: [labels[phone] for phone in heard] for word, heard in pronounced.items() if labels.keys() >= set(heard)
-    }
-
-
 def write_pronunciations(path: Path, pronounced: Mapping[str, Spelling]) -> None:
     """Write them, the same bytes for the same words."""
     lines = "".join(f"{word}\t{' '.join(heard)}\n" for word, heard in sorted(pronounced.items()))
@@ -96,18 +88,19 @@ def write_pronunciations(path: Path, pronounced: Mapping[str, Spelling]) -> None
 
 
 class Pronunciations:
-    """What words sound like, as labels, from a model folder's file, which is read when it is first needed.
+    """What words sound like, as labels.
 
     Args:
-        path: what :func:`write_pronunciations` wrote.
+        heard: the phonemes of each word, or the file where :func:`write_pronunciations` wrote them, which is read when
+            it is first needed.
         symbols: the model's phonemes.
     """
 
-    def __init__(self, path: Path, symbols: tuple[str, ...]) -> None:
-        self._path, self._symbols = path, symbols
+    def __init__(self, heard: Mapping[str, Spelling] | Path, symbols: tuple[str, ...]) -> None:
+        self._source, self._symbols = heard, symbols
 
     def spelled(self, words: Iterable[str]) -> list[int] | None:
-        """Labels of the words, or None where one of them is not there.
+        """Labels of the words, or None where one of them is not there or sounds of what the model does not write.
 
         Raises:
             ModelError: the file cannot be read.
@@ -126,8 +119,11 @@ class Pronunciations:
 
     @cached_property
     def _heard(self) -> dict[str, str]:
+        path = self._source
+        if not isinstance(path, Path):
+            return {word: " ".join(heard) for word, heard in path.items()}
         try:
-            lines = gzip.decompress(self._path.read_bytes()).decode().splitlines()
+            lines = gzip.decompress(path.read_bytes()).decode().splitlines()
             return dict(line.split("\t") for line in lines)
         except (OSError, EOFError, ValueError) as error:
-            raise ModelError(f"{self._path}: cannot be read ({error})", "Fetch or export the model again.") from None
+            raise ModelError(f"{path}: cannot be read ({error})", "Fetch or export the model again.") from None

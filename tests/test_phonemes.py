@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from steno.errors import ModelError, StenoError
-from steno.phonemes import Pronunciations, labelled, pronounce, symbols_of, write_pronunciations
+from steno.phonemes import Pronunciations, pronounce, symbols_of, write_pronunciations
 
 SOUNDS = {"cat": ("k", "æ", "t"), "act": ("æ", "k", "t"), "a": ("ə",)}
 
@@ -35,7 +35,10 @@ def test_what_cannot_be_said_is_left_out() -> None:
 def test_labels_count_from_one_and_leave_out_words_with_other_phonemes() -> None:
     symbols = symbols_of({word: SOUNDS[word] for word in ("cat", "act")})
     assert symbols == ("k", "t", "æ")
-    assert labelled(SOUNDS, symbols) == {"cat": [1, 3, 2], "act": [3, 1, 2]}
+    sounds = Pronunciations(SOUNDS, symbols)
+    assert sounds.spelled(["cat"]) == [1, 3, 2]
+    assert sounds.spelled(["act"]) == [3, 1, 2]
+    assert sounds.spelled(["a"]) is None
 
 
 def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:

@@ -30,8 +30,6 @@ def tune(
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Find a language model's weights on a dev set, calibrate confidences there, and keep both in the model folder."""
-    from tempfile import TemporaryDirectory
-
     import orjson
     from rich.console import Console
 
@@ -41,7 +39,7 @@ def tune(
     from steno.evaluation.emissions import emissions
     from steno.evaluation.tuning import tune as search_weights
     from steno.lm import open_lm
-    from steno.phonemes import PRONUNCIATIONS, Pronunciations, pronounce, write_pronunciations
+    from steno.phonemes import PRONUNCIATIONS, Pronunciations, pronounce
     from steno.runtime import DecodingOptions, Recognizer
     from steno.runtime.folder import with_decoding
     from steno.tracking.registry import is_kept_elsewhere, resolve
@@ -62,11 +60,10 @@ def tune(
     phonemes = recognizer.config.phonemes
     vocabulary = open_lm(lm) if phonemes else None
     pronounced, pronunciations = None, None
-    with TemporaryDirectory() as scratch, console.status("weights") as status:
+    with console.status("weights") as status:
         if phonemes and vocabulary and vocabulary.units == "words":
             pronounced = pronounce(vocabulary.words(), phonemes.voice)
-            write_pronunciations(Path(scratch, PRONUNCIATIONS), pronounced)
-            pronunciations = Pronunciations(Path(scratch, PRONUNCIATIONS), phonemes.symbols)
+            pronunciations = Pronunciations(pronounced, phonemes.symbols)
 
         def watch(trial: "Trial") -> None:
             status.update(f"{_weights(trial)}: WER {trial.wer:.2%}")

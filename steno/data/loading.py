@@ -6,7 +6,7 @@ and go on.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from steno.data.batching import Indices, share
 from steno.data.config import AugmentConfig
 from steno.data.manifest import Manifest, Utterance
 from steno.errors import AudioError, TextError
+from steno.phonemes import Pronunciations
 from steno.text import Tokenizer, words
 
 
@@ -94,7 +95,7 @@ class UtteranceDataset(Dataset[Item | Failure]):
         seed: of those changes.
         sample_rate: rate in Hz of the samples that it gives.
         views: sets of random numbers for masks that each utterance gets.
-        pronounced: labels of the phonemes of each word, where they are trained on.
+        pronunciations: what the words sound like, where that is trained on.
     """
 
     def __init__(
@@ -105,12 +106,12 @@ class UtteranceDataset(Dataset[Item | Failure]):
         seed: int = 0,
         sample_rate: int = audio.SAMPLE_RATE,
         views: int = 1,
-        pronounced: Mapping[str, list[int]] | None = None,
+        pronunciations: Pronunciations | None = None,
     ) -> None:
         self._manifest, self._tokenizer = manifest, tokenizer
         self._augment, self._seed = augment, seed
         self._sample_rate, self._views = sample_rate, views
-        self._pronounced = pronounced
+        self._pronunciations = pronunciations
 
     def __getitem__(self, key: tuple[int, int]) -> Item | Failure:
         number, index = key
@@ -150,11 +151,8 @@ class UtteranceDataset(Dataset[Item | Failure]):
         else:
             samples = augmented(samples, self._augment, generator, self._sample_rate)
         count = self._views * self._augment.mask.draws if self._augment.mask else 0
-        return Item(index, samples, labels, generator.random(count).tolist(), self._phonemes(text))
-
-    def _phonemes(self, text: str) -> list[int] | None:
-        heard = [self._pronounced.get(word) for word in words(text)] if self._pronounced is not None else [None]
-        return None if None in heard else [label for labels in heard for label in labels or ()]
+        phonemes = self._pronunciations.spelled(words(text)) if self._pronunciations is not None else None
+        return Item(index, samples, labels, generator.random(count).tolist(), phonemes)
 
 
 def collate(items: Sequence[Item | Failure], few_lengths: bool = False) -> Batch:

@@ -17,9 +17,14 @@ def load_model(folder: Path, config: FolderConfig) -> AcousticModel:
         ModelError: the weights are missing, changed, or those of another model.
     """
     path = verified(folder, config, WEIGHTS)
-    model = AcousticModel(config.features, config.model, len(config.tokenizer.build()), config.phonemes)
+    model = fresh_model(config)
     try:
         model.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"{path}: not the weights of this model ({str(error).splitlines()[0]})") from error
     return model.eval()
+
+
+def fresh_model(config: FolderConfig) -> AcousticModel:
+    """The acoustic model of a folder, with weights of its own."""
+    return AcousticModel(config.features, config.model, len(config.tokenizer.build()), config.phonemes)

@@ -13,9 +13,10 @@ import torch
 import steno
 from steno.errors import ModelError
 from steno.export.folder import new_folder
+from steno.export.torch_model import fresh_model
 from steno.runtime.folder import CARD, CONFIG, FolderConfig, digest, read_config
 from steno.training.publish import write_model
-from steno.training.start import fresh_model, stored_weights
+from steno.training.start import stored_weights
 
 _SAME = ("features", "tokenizer")
 

@@ -21,7 +21,7 @@ from steno.evaluation.score import Scores
 from steno.models.config import Wav2Vec2Config
 from steno.models.registry import AcousticModel
 from steno.models.wav2vec2 import Wav2Vec2
-from steno.phonemes import labelled, pronounce
+from steno.phonemes import Pronunciations, pronounce
 from steno.storage import absolute, shown
 from steno.text import words
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
@@ -155,7 +155,7 @@ def _run(
         recipe.seed,
         rate,
         views=2 if recipe.training.consistency else 1,
-        pronounced=_pronounced(recipe, manifests["train"], indices),
+        pronunciations=_pronunciations(recipe, manifests["train"], indices),
     )
     on_gpu = fabric.device.type == "cuda"
     loader, dev_loader = (
@@ -256,12 +256,12 @@ def _training_indices(recipe: Recipe, manifest: Manifest, display: Display) -> I
     return first[fits]
 
 
-def _pronounced(recipe: Recipe, manifest: Manifest, indices: Indices) -> dict[str, list[int]] | None:
-    """Labels of the phonemes of each word of the training transcripts, where the recipe has phonemes."""
+def _pronunciations(recipe: Recipe, manifest: Manifest, indices: Indices) -> Pronunciations | None:
+    """What the words of the training transcripts sound like, where the recipe has phonemes."""
     if recipe.phonemes is None:
         return None
     said = (word for index in indices for word in words(manifest[int(index)].text or ""))
-    return labelled(pronounce(said, recipe.phonemes.voice), recipe.phonemes.symbols)
+    return Pronunciations(pronounce(said, recipe.phonemes.voice), recipe.phonemes.symbols)
 
 
 def _set_statistics(recipe: Recipe, model: AcousticModel, manifest: Manifest, indices: Indices) -> None:

@@ -4,7 +4,7 @@ It is settled once, when a run starts, and kept in the run's folder: a resumed r
 checkpoint.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
@@ -74,12 +74,19 @@ def _open(recipe: Recipe) -> bool:
 def _phonemes(recipe: Recipe, texts: Sequence[str], uri: str | None) -> PhonemeConfig | None:
     """With the symbols of the model that the run starts from, where it has such phonemes, or of the transcripts."""
     phonemes = recipe.phonemes
-    if phonemes is None or phonemes.symbols:
-        return phonemes
-    if recipe.training.start_from:
+    if phonemes is None:
+        return None
+    if not phonemes.symbols and recipe.training.start_from:
         theirs = read_config(resolve(recipe.training.start_from, uri)).phonemes
         if theirs is not None and theirs.voice == phonemes.voice:
             return phonemes.model_copy(update={"symbols": theirs.symbols})
+    return with_symbols(phonemes, texts)
+
+
+def with_symbols(phonemes: PhonemeConfig, texts: Iterable[str]) -> PhonemeConfig:
+    """With the symbols of what these texts sound like, where it has none."""
+    if phonemes.symbols:
+        return phonemes
     pronounced = pronounce((word for text in texts for word in words(text)), phonemes.voice)
     return phonemes.model_copy(update={"symbols": symbols_of(pronounced)})
 

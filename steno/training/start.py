@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from steno.errors import ModelError, RecipeError
+from steno.export.torch_model import fresh_model
 from steno.models.config import ConformerConfig
 from steno.models.conformer import causal_kernels
 from steno.models.graph_weights import graph_weights
@@ -97,11 +98,6 @@ def stored_weights(folder: Path, config: FolderConfig) -> dict[str, Tensor]:
             f"Start from the folder that was exported, which has {WEIGHTS}.",
         )
     return found
-
-
-def fresh_model(config: FolderConfig) -> AcousticModel:
-    """A folder's model with fresh weights."""
-    return AcousticModel(config.features, config.model, len(config.tokenizer.build()), config.phonemes)
 
 
 def _other(reference: str, what: str) -> RecipeError:
