@@ -41,7 +41,7 @@ def graph_weights(path: Path) -> dict[str, Tensor]:
                 parts = [value(name) * value(f"{plain}.scales")]
                 parts += [value(f"{plain}.rest")] if f"{plain}.rest" in constants else []
                 yield plain, np.concatenate(parts, axis=-1)
-            elif not name.startswith(("onnx::", "/")):
+            elif not name.startswith(("onnx::", "/")) and f"{name.rpartition('.')[0]}.int8" not in constants:
                 yield name, value(name)
         for node in graph.node:
             if node.op_type in ("MatMul", "MatMulInteger") and node.input[1] in constants:

@@ -44,6 +44,7 @@ def test_in_8_bits_they_are_rounded(conformer: AcousticModel, tmp_path: Path) ->
     small = quantized(onnx.load(tmp_path / "float.onnx"))
     onnx.save(small, tmp_path / "model.onnx")
     found = graph_weights(tmp_path / "model.onnx")
+    assert found.keys() == conformer.state_dict().keys()
     rounded = 0
     for name, weight in conformer.state_dict().items():
         assert torch.allclose(found[name], weight, atol=float(weight.abs().max()) / 127), name

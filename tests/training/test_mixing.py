@@ -40,6 +40,12 @@ def test_a_model_and_itself_is_the_model(model: Path, tmp_path: Path, steno: Any
         torch.testing.assert_close(found[name], before[name])
 
 
+def test_a_model_in_8_bits_has_a_mean_too(tmp_path: Path, steno: Any) -> None:
+    ran = steno("mix", "small-en", "small-en", "--to", tmp_path / "mean")
+    assert ran.code == 0, ran.err
+    assert weights(tmp_path / "mean").keys() >= {"encoder.stem.convs.1.weight", "encoder.phonemes.classifier.weight"}
+
+
 def test_phonemes_that_only_one_has_stay_its_own(train_tiny: Any, tmp_path: Path, steno: Any) -> None:
     pytest.importorskip("espeakng_loader")
     training = {"epochs": 1}
