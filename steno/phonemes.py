@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from steno.config import Fraction, Strict
-from steno.errors import ModelError
+from steno.errors import ModelError, StenoError
 
 PRONUNCIATIONS = "pronunciations.tsv.gz"
 """What words sound like, in a model folder: a word, a tab and its phonemes a line."""
@@ -79,6 +79,32 @@ def _joined(heard: Spelling) -> Spelling:
 def symbols_of(pronounced: Mapping[str, Spelling]) -> tuple[str, ...]:
     """The phonemes of these words, sorted."""
     return tuple(sorted({phone for heard in pronounced.values() for phone in heard}))
+
+
+def read_lexicon(path: Path, symbols: Iterable[str]) -> dict[str, Spelling]:
+    """A user's own pronunciations: a word, a tab and its phonemes with spaces between them a line.
+
+    Raises:
+        StenoError: the file cannot be read, or a line is not such, or has a phoneme that is not among the symbols.
+    """
+    known, found = set(symbols), dict[str, Spelling]()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StenoError(f"{path}: cannot be read ({error})") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        word, _, spelled = line.partition("\t")
+        heard = tuple(spelled.split())
+        if not word.strip() or not heard:
+            raise StenoError(f"{path}:{number}: not a word, a tab and its phonemes: {line!r}")
+        if strange := [phone for phone in heard if phone not in known]:
+            raise StenoError(
+                f"{path}:{number}: {word}: the model writes no {' '.join(strange)}", f"It writes {' '.join(symbols)}."
+            )
+        found[word.strip()] = heard
+    return found
 
 
 def write_pronunciations(path: Path, pronounced: Mapping[str, Spelling]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from steno.errors import ModelError, StenoError
-from steno.phonemes import Pronunciations, pronounce, symbols_of, write_pronunciations
+from steno.phonemes import Pronunciations, pronounce, read_lexicon, symbols_of, write_pronunciations
 
 SOUNDS = {"cat": ("k", "æ", "t"), "act": ("æ", "k", "t"), "a": ("ə",)}
 
@@ -60,3 +60,27 @@ def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"sounds\.gz"):
         Pronunciations(path, ("k",)).spelled(["cat"])
+
+
+def test_a_lexicon_has_a_word_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.tsv"
+    path.write_text("\ufeffcat\tk æ t\n\nact \tæ  k t\n", encoding="utf-8")
+    assert read_lexicon(path, ("k", "t", "æ")) == {"cat": SOUNDS["cat"], "act": SOUNDS["act"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("cat k æ t", "tab"), ("cat\t", "tab"), ("\tk æ", "tab"), ("cat\tk AE1 t", "writes no AE1")],
+)
+def test_a_lexicons_bad_line_is_named(line: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.tsv"
+    path.write_text(f"act\tæ k t\n{line}\n", encoding="utf-8")
+    with pytest.raises(StenoError, match=rf"own\.tsv:2: .*{said}"):
+        read_lexicon(path, ("k", "t", "æ"))
+
+
+def test_a_lexicon_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "own.tsv").write_bytes(b"\xff\xfe\x00")
+    for name in ("own.tsv", "none.tsv"):
+        with pytest.raises(StenoError, match=name):
+            read_lexicon(tmp_path / name, ("k",))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from steno.decoding.config import DecodingConfig
     from steno.evaluation.tuning import Trial
+    from steno.phonemes import Spelling
 
 
 def tune(
@@ -24,6 +25,12 @@ def tune(
         Literal["bayes", "grid"], typer.Option(help="bayes: each set where the last ones promise most; grid: 90 sets.")
     ] = "bayes",
     beam: Annotated[int, typer.Option(min=1, help="Readings kept after each frame.")] = 50,
+    lexicon: Annotated[
+        Path | None,
+        typer.Option(
+            help="What words of your own sound like: WORD, a tab and phonemes a line; espeak-ng says the rest."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only N utterances, spread over the manifest.")] = None,
     surface: Annotated[Path | None, typer.Option(help="A JSON file that gets every trial.")] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of weights.")] = 1,
@@ -39,7 +46,7 @@ def tune(
     from steno.evaluation.emissions import emissions
     from steno.evaluation.tuning import tune as search_weights
     from steno.lm import open_lm
-    from steno.phonemes import PRONUNCIATIONS, Pronunciations, pronounce
+    from steno.phonemes import PRONUNCIATIONS, Pronunciations, pronounce, read_lexicon
     from steno.runtime import DecodingOptions, Recognizer
     from steno.runtime.folder import with_decoding
     from steno.tracking.registry import is_kept_elsewhere, resolve
@@ -51,18 +58,30 @@ def tune(
     manifest = Manifest(data)
     folder = resolve(model, uri)
     recognizer = Recognizer(folder, decoding=DecodingOptions(method="greedy"))
+    phonemes = recognizer.config.phonemes
+    vocabulary = open_lm(lm) if phonemes else None
+    own: dict[str, Spelling] = {}
+    if lexicon is not None:
+        if phonemes is None or vocabulary is None or vocabulary.units != "words":
+            raise ModelError(
+                f"{lexicon}: nothing to pronounce",
+                "A lexicon needs a model with phonemes and a language model of words.",
+            )
+        own = read_lexicon(lexicon, phonemes.symbols)
     console = Console(stderr=True)
     with console.status("emissions of the dev set"):
         found = emissions(recognizer, folder, manifest, limit)
     for identity, reason in found.left_out.items():
         typer.echo(f"left out    {identity}: {reason}", err=True)
     name = "lm" + "".join(lm.suffixes[-2:] if lm.suffix == ".gz" else lm.suffixes[-1:])
-    phonemes = recognizer.config.phonemes
-    vocabulary = open_lm(lm) if phonemes else None
     pronounced, pronunciations = None, None
     with console.status("weights") as status:
         if phonemes and vocabulary and vocabulary.units == "words":
-            pronounced = pronounce(vocabulary.words(), phonemes.voice)
+            spoken = set(vocabulary.words())
+            if strangers := sorted(own.keys() - spoken):
+                typer.echo(f"left out    not in the language model: {', '.join(strangers)}", err=True)
+            own = {word: heard for word, heard in own.items() if word in spoken}
+            pronounced = pronounce(spoken - own.keys(), phonemes.voice) | own
             pronunciations = Pronunciations(pronounced, phonemes.symbols)
 
         def watch(trial: "Trial") -> None:
@@ -98,6 +117,8 @@ def tune(
         "greedy_wer": round(tuned.greedy.wer, 5),
         "wer": round(tuned.scores.wer, 5),
     }
+    if lexicon is not None:
+        measured |= {"lexicon": str(lexicon), "lexicon_words": len(own)}
     told = (
         f"Beam search keeps {config.beam} readings and weighs the language model `{config.lm}` ({lm.name}) with "
         f"{config.lm_weight:g}, words with {config.word_score:g}, and the labels' prior with {config.prior_weight:g}. "

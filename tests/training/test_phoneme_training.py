@@ -18,9 +18,10 @@ from steno.errors import RecipeError
 from steno.export.folder import export_onnx
 from steno.export.forms import load as load_form
 from steno.export.sherpa import export_sherpa
+from steno.lm import open_lm
 from steno.lm.build import build
 from steno.models.registry import AcousticModel
-from steno.phonemes import PRONUNCIATIONS, PhonemeConfig
+from steno.phonemes import PRONUNCIATIONS, PhonemeConfig, pronounce
 from steno.runtime import DecodingOptions, Recognizer
 from steno.runtime.folder import read_config, with_decoding
 from steno.training.loss import ctc_losses, training_losses
@@ -60,6 +61,35 @@ def tuned(run: Path, tones: Path, tmp_path: Path, steno: Any) -> Path:
     assert ran.code == 0, ran.err
     assert "phonemes    0:" in ran.out
     return folder / "tuned"
+
+
+def test_a_lexicon_of_ones_own_comes_first(tuned: Path, tones: Path, tmp_path: Path, steno: Any) -> None:
+    def tune(lexicon: dict[str, str], to: str) -> Any:
+        path = tmp_path / "own.tsv"
+        path.write_text("".join(f"{word}\t{sound}\n" for word, sound in lexicon.items()), encoding="utf-8")
+        return steno(
+            *("lm", "tune", tuned, "--lm", tuned / "lm.bin", "--data", tones / "dev.jsonl", "--trials", 1),
+            *("--lexicon", path, "--to", tmp_path / to),
+        )
+
+    said = sorted(word for word in open_lm(tuned / "lm.bin").words() if word.isalpha())
+    refused = tune({said[0]: "k AE1 b"}, "refused")
+    assert refused.code == 2
+    assert "own.tsv:1" in refused.err
+    right = tune({"zebra": "b b"}, "right")
+    assert right.code == 0, right.err
+    assert "not in the language model: zebra" in right.err
+    sounds = pronounce(said, "en-us")
+    others = dict(zip(said, (" ".join(sounds[word]) for word in reversed(said)), strict=True))
+    wrong = tune(others, "wrong")
+    assert wrong.code == 0, wrong.err
+
+    def by_share(ran: Any) -> list[str]:
+        (line,) = (line for line in ran.out.splitlines() if line.startswith("phonemes"))
+        return line.removeprefix("phonemes").split(",")
+
+    assert by_share(wrong)[0] == by_share(right)[0]  # letters alone
+    assert by_share(wrong)[1:] != by_share(right)[1:]
 
 
 def emission(folder: Path, samples: np.ndarray) -> np.ndarray:
