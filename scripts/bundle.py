@@ -32,7 +32,7 @@ def _without_folders(told: Any, key: str = "") -> Any:
         return "the model of the step before"
     if key == "model":
         return "a step of its training"
-    return Path(told).name if key in ("manifest", "data") else told
+    return Path(told).name if key in ("manifest", "data", "lexicon") else told
 
 
 def main(

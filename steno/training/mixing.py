@@ -7,6 +7,7 @@ zero-shot models", CVPR 2022.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -59,7 +60,8 @@ def mix(
     model.load_state_dict(mean)
     parts = [
         {"model": name, "share": round(share / sum(shares), 4), "digest": digest(folder / CONFIG)}
-        for name, share, folder in zip(names, shares, folders, strict=True)
+        | {key: config.provenance[key] for key in ("train", "mean_of") if key in config.provenance}
+        for name, share, folder, config in zip(names, shares, folders, configs, strict=True)
     ]
     config = FolderConfig(
         **configs[0].model_dump(exclude={"decoding", "provenance", "files"}),
@@ -84,15 +86,24 @@ def _check(name: str, config: FolderConfig, first_name: str, first: FolderConfig
         raise ModelError(f"{name}: its phonemes are not those of {first_name}")
 
 
-def _card(config: FolderConfig, parts: Sequence[dict[str, object]]) -> str:
-    rows = "\n".join(f"| `{part['model']}` | {part['share']:.0%} | {part['digest']} |" for part in parts)
+def _card(config: FolderConfig, parts: Sequence[dict[str, Any]]) -> str:
+    rows = "\n".join(
+        f"| `{part['model']}` | {part['share']:.0%} | {_trained_on(part)} | {part['digest']} |" for part in parts
+    )
     return f"""# {config.name}
 
-The mean of these models' weights, by Steno {steno.__version__}. Their cards say what they were trained on.
+The mean of these models' weights, by Steno {steno.__version__}. Their cards say more.
 
-| model | share | SHA-256 of its configuration |
-|---|---|---|
+| model | share | trained on | SHA-256 of its configuration |
+|---|---|---|---|
 {rows}
 
 It was not measured: `steno evaluate` does that.
 """
+
+
+def _trained_on(part: dict[str, Any]) -> str:
+    if "mean_of" in part:
+        return f"a mean of {len(part['mean_of'])} models"
+    train = part.get("train")
+    return f"`{train['manifest']}`, digest {train['digest']}" if train else "not known"

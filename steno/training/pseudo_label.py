@@ -61,7 +61,7 @@ def provenance(recognizer: Recognizer, model: str, found: Labelled, min_confiden
     return {
         "steno": steno.__version__,
         "model": {"reference": model, "name": recognizer.config.name, "files": dict(recognizer.config.files)},
-        "trained_on": recognizer.config.provenance.get("train", {}),
+        "trained_on": recognizer.config.provenance.get("train") or recognizer.config.provenance.get("mean_of", {}),
         "measured": recognizer.config.provenance.get("measured", {}),
         "decoding": recognizer.decoding.model_dump(mode="json"),
         "min_confidence": min_confidence,

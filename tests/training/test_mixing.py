@@ -27,8 +27,12 @@ def test_a_mean_is_of_each_by_its_share(train_tiny: Any, model: Path, tones: Pat
         if name.startswith("encoder."):
             torch.testing.assert_close(found[name], 0.75 * first[name] + 0.25 * second[name])
     assert found["encoder.classifier.weight"].ne(first["encoder.classifier.weight"]).any()
-    assert read_config(tmp_path / "mean").provenance["mean_of"][0]["share"] == 0.75
-    assert str(tuned) in (tmp_path / "mean" / "README.md").read_text()
+    parts = read_config(tmp_path / "mean").provenance["mean_of"]
+    assert [part["share"] for part in parts] == [0.75, 0.25]
+    assert [part["train"] for part in parts] == [read_config(one).provenance["train"] for one in (model, tuned)]
+    card = (tmp_path / "mean" / "README.md").read_text()
+    assert str(tuned) in card
+    assert parts[0]["train"]["digest"] in card
     assert steno("evaluate", "--model", tmp_path / "mean", "--data", tones / "dev.jsonl", "--no-log").code == 0
     assert "already exists" in steno("mix", model, tuned, "--to", tmp_path / "mean").err
 
