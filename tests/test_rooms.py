@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "phonemes": {"errors", "config", "espeak"},
     "features": BASE,
     "models": BASE | {"features", "phonemes"},
-    "data": BASE | {"espeak", "levels"},
+    "data": BASE | {"espeak", "levels", "phonemes"},
     "lm": BASE,
     "decoding": BASE | {"lm", "phonemes"},
     "runtime": BASE | {"decoding", "phonemes"},
@@ -37,7 +37,8 @@ MAY_IMPORT = {
     "tracking": BASE | {"data.manifest", "runtime", "evaluation"},
     "serving": BASE | {"decoding", "runtime"},
     "training": BASE
-    | {"models", "features", "data", "decoding", "phonemes", "runtime", "evaluation", "tracking", "export.folder"},
+    | {"models", "features", "data", "decoding", "phonemes", "runtime", "evaluation", "tracking"}
+    | {"export.folder", "export.torch_model"},
     "doctor": BASE | {"data.synth", "espeak", "tracking.store"},
 }
 """Rooms, and single files of the package, from the bottom to the top."""
