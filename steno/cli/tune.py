@@ -58,11 +58,11 @@ def tune(
     manifest = Manifest(data)
     folder = resolve(model, uri)
     recognizer = Recognizer(folder, decoding=DecodingOptions(method="greedy"))
-    phonemes = recognizer.config.phonemes
-    vocabulary = open_lm(lm) if phonemes else None
+    language = open_lm(lm)
+    phonemes = recognizer.config.phonemes if language.units == "words" else None
     own: dict[str, Spelling] = {}
     if lexicon is not None:
-        if phonemes is None or vocabulary is None or vocabulary.units != "words":
+        if phonemes is None:
             raise ModelError(
                 f"{lexicon}: nothing to pronounce",
                 "A lexicon needs a model with phonemes and a language model of words.",
@@ -76,8 +76,8 @@ def tune(
     name = "lm" + "".join(lm.suffixes[-2:] if lm.suffix == ".gz" else lm.suffixes[-1:])
     pronounced, pronunciations = None, None
     with console.status("weights") as status:
-        if phonemes and vocabulary and vocabulary.units == "words":
-            spoken = set(vocabulary.words())
+        if phonemes is not None:
+            spoken = set(language.words())
             if strangers := sorted(own.keys() - spoken):
                 typer.echo(f"left out    not in the language model: {', '.join(strangers)}", err=True)
             own = {word: heard for word, heard in own.items() if word in spoken}

@@ -52,6 +52,8 @@ def mix(
         if len(holders) < len(found):
             rare.append(name)
         weights = torch.tensor([share for share, _ in holders])
+        if not weights.any():  # what only models without a share have stays the first one's
+            continue
         stacked = torch.stack([tensor for _, tensor in holders])
         mean[name] = torch.tensordot(weights / weights.sum(), stacked, dims=1).to(mean[name].dtype)
     if rare:

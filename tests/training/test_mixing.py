@@ -61,6 +61,10 @@ def test_phonemes_that_only_one_has_stay_its_own(train_tiny: Any, tmp_path: Path
     found = weights(tmp_path / "mean")
     assert torch.equal(found["encoder.phonemes.classifier.weight"], weights(both)["encoder.phonemes.classifier.weight"])
     assert read_config(tmp_path / "mean").phonemes == read_config(both).phonemes
+    assert steno("mix", both, plain, "--share", 0, "--share", 1, "--to", tmp_path / "unheard").code == 0
+    found = weights(tmp_path / "unheard")
+    assert torch.equal(found["encoder.phonemes.classifier.weight"], weights(both)["encoder.phonemes.classifier.weight"])
+    assert torch.equal(found["encoder.classifier.weight"], weights(plain)["encoder.classifier.weight"])
 
 
 @pytest.mark.parametrize(
