@@ -27,6 +27,7 @@ def batch(
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
     phoneme_share: decoding.PhonemeShare = None,
+    neural_weight: decoding.NeuralWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     nbest: decoding.Nbest = 1,
@@ -53,7 +54,9 @@ def batch(
     from steno.tracking.registry import resolve
 
     check_target(to)
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords, nbest)
+    asked = decoding.options(
+        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords, nbest
+    )
     sent, name, settled = describe(resolve(model, uri), asked)
     recordings = open_source(source)
     plan = Plan(recordings.digest, len(recordings), recordings.parts, name, settled)

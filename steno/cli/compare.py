@@ -35,6 +35,7 @@ def compare(
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
     phoneme_share: decoding.PhonemeShare = None,
+    neural_weight: decoding.NeuralWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -58,7 +59,9 @@ def compare(
     if not 0 < significance < 1:
         raise StenoError(f"a significance of {significance:g} makes no sense", "Give one such as 0.05.")
     manifest = Manifest(data)
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords)
+    asked = decoding.options(
+        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
+    )
     recognizers = [Recognizer(resolve(model, uri), decoding=asked) for model in models]
     form = Normalization(normalize, common_alphabet([alphabet_of(recognizer) for recognizer in recognizers]))
     found = compare_evaluations(

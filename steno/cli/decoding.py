@@ -24,6 +24,10 @@ PhonemeShare = Annotated[
     float | None,
     typer.Option("--phoneme-share", min=0, max=1, help="Share of a reading's acoustic score that its phonemes give."),
 ]
+NeuralWeight = Annotated[
+    float | None,
+    typer.Option("--neural-weight", min=0, help="Factor of the neural language model's log-probability; 0: without."),
+]
 Beam = Annotated[int | None, typer.Option("--beam", min=1, help="Readings kept after each frame.")]
 Hotwords = Annotated[
     list[str] | None,
@@ -39,6 +43,7 @@ def options(
     word_score: float | None = None,
     prior_weight: float | None = None,
     phoneme_share: float | None = None,
+    neural_weight: float | None = None,
     beam: int | None = None,
     hotwords: list[str] | None = None,
     nbest: int = 1,
@@ -47,5 +52,14 @@ def options(
     from steno.decoding.options import DecodingOptions
 
     return DecodingOptions(
-        method, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, tuple(hotwords or ()), nbest
+        method,
+        lm,
+        lm_weight,
+        word_score,
+        prior_weight,
+        phoneme_share,
+        neural_weight,
+        beam,
+        tuple(hotwords or ()),
+        nbest,
     )

@@ -34,6 +34,7 @@ def evaluate(
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
     phoneme_share: decoding.PhonemeShare = None,
+    neural_weight: decoding.NeuralWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -54,7 +55,9 @@ def evaluate(
     logged = is_reference(model) if log is None else log
     refuse_idle_option("--audio", audio is not None and report is None and not logged, "--report or --log")
     manifest = Manifest(data)
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords)
+    asked = decoding.options(
+        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
+    )
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     form = Normalization(normalize, alphabet_of(recognizer))
     found = analyse(measure(recognizer, manifest, model, form).checked())
@@ -114,6 +117,7 @@ def validate(
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
     phoneme_share: decoding.PhonemeShare = None,
+    neural_weight: decoding.NeuralWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -126,7 +130,9 @@ def validate(
     from steno.tracking.registry import resolve
 
     utterance = find_utterance(data, file_id)
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords)
+    asked = decoding.options(
+        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
+    )
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     predicted = recognizer.transcribe([audio.load(utterance.audio, recognizer.sample_rate)])[0].text
     scores = score([(utterance.id, utterance.text or "", predicted)])

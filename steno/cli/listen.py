@@ -33,6 +33,7 @@ def listen(
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
     phoneme_share: decoding.PhonemeShare = None,
+    neural_weight: decoding.NeuralWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -53,7 +54,9 @@ def listen(
     rules = {} if pause is None else {"pause": pause, "long_pause": min(pause, 0.3), "preroll": min(pause / 2, 0.2)}
     endpointing = validate(EndpointConfig, rules, "--pause", StenoError)
     microphone = Microphone(device) if file is None else None
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords)
+    asked = decoding.options(
+        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
+    )
     named, asked = named_or_bundled(model, asked)
     recognizer = Recognizer(resolve(named, uri), decoding=asked)
     rate = microphone.rate if microphone else recognizer.sample_rate

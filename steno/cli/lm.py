@@ -1,11 +1,11 @@
-"""`steno lm`: n-gram language models."""
+"""`steno lm`: language models."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Build and measure n-gram language models.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Build, train, tune and measure language models.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
@@ -100,7 +100,9 @@ def _thresholds(text: str) -> list[int]:
 
 @app.command()
 def score(
-    model: Annotated[Path, typer.Argument(metavar="LM", help="A language model: .bin, .arpa or .arpa.gz.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="LM", help="A language model: .bin, .arpa or .arpa.gz, or a neural .onnx.")
+    ],
     texts: Annotated[
         list[Path], typer.Argument(metavar="TEXT...", help="Text, .gz or .xz, a sentence a line; - is standard input.")
     ],
@@ -111,12 +113,21 @@ def score(
 ) -> None:
     """Tell how well a language model predicts text: its perplexity, and what it does not know."""
     from steno.lm import open_lm
-    from steno.lm.score import score_text, summed
+    from steno.lm.score import score_text, score_texts, summed
     from steno.text import ENGLISH
 
-    opened = open_lm(model)
-    sentences = list(score_text(opened, texts, ENGLISH if alphabet is None else alphabet))
-    whole = summed(sentences)
+    characters = ENGLISH if alphabet is None else alphabet
+    if model.suffix == ".onnx":
+        from steno.runtime.neural_lm import NeuralLM
+
+        neural = NeuralLM(model)
+        neural.check_fits(characters)
+        units, sentences = "words", list(score_texts(neural.log_likelihoods, texts, characters))
+        whole = summed(sentences, with_ends=False)
+    else:
+        opened = open_lm(model)
+        units, sentences = opened.units, list(score_text(opened, texts, characters))
+        whole = summed(sentences)
     if format == "json":
         import dataclasses
 
@@ -124,7 +135,7 @@ def score(
 
         found = {
             **dataclasses.asdict(whole),
-            "units": opened.units,
+            "units": units,
             "unknown_rate": whole.unknown_rate,
             "perplexity": whole.perplexity,
             "perplexity_of_known": whole.perplexity_of_known,
@@ -132,6 +143,6 @@ def score(
         }
         print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
-    print(f"text        {whole.sentences:,} sentences, {whole.tokens:,} {opened.units}")
+    print(f"text        {whole.sentences:,} sentences, {whole.tokens:,} {units}")
     print(f"unknown     {whole.unknown:,} ({whole.unknown_rate:.2%})")
     print(f"perplexity  {whole.perplexity:.2f}, without the unknown {whole.perplexity_of_known:.2f}")

@@ -22,6 +22,7 @@ def pseudo_label(
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
     phoneme_share: decoding.PhonemeShare = None,
+    neural_weight: decoding.NeuralWeight = None,
     beam: decoding.Beam = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
@@ -39,7 +40,9 @@ def pseudo_label(
     from steno.training.pseudo_label import pseudo_label as label
 
     files = list(dict.fromkeys(Path(name) for name in expand(audio)))
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, None, 1)
+    asked = decoding.options(
+        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, None, 1
+    )
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("transcribing", total=len(files))

@@ -54,6 +54,7 @@ def serve(
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
     phoneme_share: decoding.PhonemeShare = None,
+    neural_weight: decoding.NeuralWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -75,7 +76,9 @@ def serve(
         from steno.tracking.lookup import registered_name
         from steno.tracking.registry import resolve
 
-        asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords)
+        asked = decoding.options(
+            decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
+        )
         named, asked = named_or_bundled(model, asked)
         if watch and not (named.startswith("models:") or is_remote(named)):
             raise ModelError(

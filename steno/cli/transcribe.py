@@ -35,6 +35,7 @@ def transcribe(
     word_score: decoding.WordScore = None,
     prior_weight: decoding.PriorWeight = None,
     phoneme_share: decoding.PhonemeShare = None,
+    neural_weight: decoding.NeuralWeight = None,
     beam: decoding.Beam = None,
     hotwords: decoding.Hotwords = None,
     nbest: decoding.Nbest = 1,
@@ -57,7 +58,9 @@ def transcribe(
         raise DecodingError(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."
         )
-    asked = decoding.options(decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, beam, hotwords, nbest)
+    asked = decoding.options(
+        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords, nbest
+    )
     named, asked = named_or_bundled(model, asked)
     recognizer = Recognizer(resolve(named, uri), decoding=asked)
     sources = [sys.stdin.buffer.read() if name == "-" else Path(name) for name in names]

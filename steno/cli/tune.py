@@ -25,6 +25,9 @@ def tune(
         Literal["bayes", "grid"], typer.Option(help="bayes: each set where the last ones promise most; grid: 90 sets.")
     ] = "bayes",
     beam: Annotated[int, typer.Option(min=1, help="Readings kept after each frame.")] = 50,
+    neural: Annotated[
+        Path | None, typer.Option(help="A neural language model that `steno lm train` wrote, for a second pass.")
+    ] = None,
     lexicon: Annotated[
         Path | None,
         typer.Option(
@@ -48,7 +51,8 @@ def tune(
     from steno.lm import open_lm
     from steno.phonemes import PRONUNCIATIONS, Pronunciations, pronounce, read_lexicon
     from steno.runtime import DecodingOptions, Recognizer
-    from steno.runtime.folder import with_decoding
+    from steno.runtime.folder import NEURAL_LM, with_decoding
+    from steno.runtime.neural_lm import NeuralLM
     from steno.tracking.registry import is_kept_elsewhere, resolve
 
     if to is None and is_kept_elsewhere(model):
@@ -68,6 +72,12 @@ def tune(
                 "A lexicon needs a model with phonemes and a language model of words.",
             )
         own = read_lexicon(lexicon, phonemes.symbols)
+    judge = None
+    if neural is not None:
+        if language.units != "words":
+            raise ModelError(f"{neural}: goes with n-grams of words", f"{lm} has characters.")
+        judge = NeuralLM(neural)
+        judge.check_fits(recognizer.tokenizer.alphabet)
     console = Console(stderr=True)
     with console.status("emissions of the dev set"):
         found = emissions(recognizer, folder, manifest, limit)
@@ -97,15 +107,22 @@ def tune(
             search=search,
             seed=seed,
             pronunciations=pronunciations,
+            neural=judge,
             watch=watch,
         )
     typer.echo(_table(tuned.trials))
     config = tuned.config
     if config.phoneme_share:
         config = config.model_copy(update={"pronunciations": PRONUNCIATIONS})
+    if config.neural_weight:
+        config = config.model_copy(update={"neural_lm": NEURAL_LM})
     if tuned.shares:
         typer.echo("phonemes    " + ", ".join(f"{share:g}: {wer:.1%}" for share, wer in tuned.shares.items()))
+    if tuned.neural:
+        typer.echo("neural LM   " + ", ".join(f"{weight:g}: {wer:.1%}" for weight, wer in tuned.neural.items()))
     typer.echo(f"best        {_weights(config)}, beam {config.beam}")
+    if second := _second_pass(config):
+        typer.echo(f"second pass {second}")
     typer.echo(f"WER greedy  {rate(tuned.greedy.wer, tuned.greedy.wer_interval())}")
     typer.echo(f"WER with LM {rate(tuned.scores.wer, tuned.scores.wer_interval())}  (on the very data it was tuned on)")
     target = to or folder
@@ -119,16 +136,18 @@ def tune(
     }
     if lexicon is not None:
         measured |= {"lexicon": str(lexicon), "lexicon_words": len(own)}
+    if config.neural_weight and neural is not None and judge is not None:
+        measured["neural_lm"] = {"file": str(neural), **judge.about}
     told = (
         f"Beam search keeps {config.beam} readings and weighs the language model `{config.lm}` ({lm.name}) with "
         f"{config.lm_weight:g}, words with {config.word_score:g}, and the labels' prior with {config.prior_weight:g}. "
-        f"{_second_pass(config)}"
+        f"{f'Then {second}. ' if second else ''}"
         "The weights and the confidences were tuned on "
         f"`{data}` ({len(found)} utterances, digest {manifest.digest}): there the WER is "
         f"{rate(tuned.scores.wer, tuned.scores.wer_interval())}, greedy "
         f"{rate(tuned.greedy.wer, tuned.greedy.wer_interval())}. The figures above are greedy decoding's."
     )
-    with_decoding(folder, target, config, lm, measured, told, pronounced)
+    with_decoding(folder, target, config, lm, measured, told, pronounced, neural)
     typer.echo(f"kept in     {target}")
     if surface is not None:
         surface.write_bytes(orjson.dumps(list(tuned.trials), option=orjson.OPT_INDENT_2))
@@ -136,9 +155,16 @@ def tune(
 
 
 def _second_pass(config: "DecodingConfig") -> str:
-    if not config.phoneme_share:
-        return ""
-    return f"Then phonemes give {config.phoneme_share:.0%} of the acoustic score of each reading. "
+    """What changes the scores of beam search's readings, in words."""
+    told = []
+    if config.phoneme_share:
+        told.append(f"phonemes give {config.phoneme_share:.0%} of the acoustic score of each reading")
+    if config.neural_weight:
+        told.append(
+            f"a neural language model is weighed with {config.neural_weight:g}, and takes {config.neural_share:.0%} of "
+            "what the language model gave"
+        )
+    return ", and ".join(told)
 
 
 def _weights(found: "Trial | DecodingConfig") -> str:

@@ -16,7 +16,7 @@ from flashlight.lib.text.dictionary import Dictionary
 from steno.decoding.config import DecodingConfig
 from steno.decoding.hotwords import Hotword, Node, PhraseGraph
 from steno.decoding.path import Emission, Hypothesis, Path
-from steno.decoding.second_pass import SecondPass
+from steno.decoding.second_pass import Readings, SecondPass, TextScorer
 from steno.errors import DecodingError
 from steno.lm import LanguageModelFile, open_lm
 from steno.phonemes import Pronunciations
@@ -40,10 +40,11 @@ class BeamDecoder:
         hotwords: phrases to prefer.
         nbest: most readings that are given.
         pronunciations: what words sound like, for the second pass of a model that writes phonemes too.
+        neural: a neural language model, for the second pass.
 
     Raises:
         LanguageModelError: the language model cannot be read, or does not fit the alphabet.
-        DecodingError: the prior is of other labels.
+        DecodingError: the prior is of other labels, or a second pass has no language model of words.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class BeamDecoder:
         hotwords: Sequence[Hotword] = (),
         nbest: int = 1,
         pronunciations: Pronunciations | None = None,
+        neural: TextScorer | None = None,
     ) -> None:
-        self._tokenizer, self._pronunciations = tokenizer, pronunciations
+        self._tokenizer, self._pronunciations, self._neural = tokenizer, pronunciations, neural
         # Many readings differ in their paths alone.
         self._most = 1 if nbest == 1 else 8 * nbest
         tokens = tokenizer.tokens
@@ -82,19 +84,32 @@ class BeamDecoder:
         # flashlight does not keep a language model that is written in Python alive.
         self._decoder, self._lm = self._search.decoder(config)
         self._often_v = _weighed_prior(config, self._labels)
-        self._second = (
-            SecondPass(self._tokenizer, self._pronunciations, config.phoneme_share)
-            if config.phoneme_share and self._pronunciations is not None
-            else None
-        )
+        self._config = config
+        sounds = self._pronunciations if config.phoneme_share else None
+        neural = self._neural if config.neural_weight or config.neural_share else None
+        self._second: SecondPass | None = None
+        if sounds is not None or neural is not None:
+            if not isinstance(self._search, _Lexicon):
+                raise DecodingError(
+                    "a second pass needs a language model of words", "Build one with steno lm build --units words."
+                )
+            self._second = SecondPass(self._tokenizer, self._search.log_likelihood, sounds, neural)
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """Readings of an emission (T, V) with different paths, best first."""
         if not len(emission_tv):
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
-        closed_tv = self._closed(emission_tv[:, : self._labels] - self._often_v)
-        results = self._decoder.decode(closed_tv.ctypes.data, *closed_tv.shape)
-        return self._readings(results, emission_tv)
+        return self._best(self._searched(emission_tv), emission_tv)
+
+    def readings(self, emission_tv: Emission) -> Readings:
+        """What a second pass compares, of an emission (T, V), T > 0.
+
+        Raises:
+            DecodingError: there is no second pass.
+        """
+        if self._second is None:
+            raise DecodingError("no second pass is configured")
+        return self._asked(self._second, self._searched(emission_tv), emission_tv)
 
     # ---- a stream --------------------------------------------------------------------------------------------
 
@@ -125,16 +140,23 @@ class BeamDecoder:
             last_tv = self._closed(np.zeros((0, self._labels), dtype=np.float32))
             self._decoder.decode_step(last_tv.ctypes.data, *last_tv.shape)
         self._decoder.decode_end()
-        return self._readings(self._decoder.get_all_final_hypothesis(), emission_tv)
+        return self._best(self._decoder.get_all_final_hypothesis(), emission_tv)
 
-    def _readings(self, results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> list[Hypothesis]:
+    def _searched(self, emission_tv: Emission) -> "Sequence[fl.DecodeResult]":
+        closed_tv = self._closed(emission_tv[:, : self._labels] - self._often_v)
+        results: Sequence[fl.DecodeResult] = self._decoder.decode(closed_tv.ctypes.data, *closed_tv.shape)
+        return results
+
+    def _best(self, results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> list[Hypothesis]:
         """The best of these, after a second pass over all of them where there is one."""
-        frames = len(emission_tv)
         if self._second is None:
-            return [Hypothesis(_path(result, frames), result.score) for result in results[: self._most]]
+            return [Hypothesis(_path(result, len(emission_tv)), result.score) for result in results[: self._most]]
+        return self._asked(self._second, results, emission_tv).ordered(self._config)[: self._most]
+
+    def _asked(self, second: SecondPass, results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> Readings:
+        found = [Hypothesis(_path(result, len(emission_tv)), result.score) for result in results]
         letters_tv, phonemes_tp = emission_tv[:, : self._labels] - self._often_v, emission_tv[:, self._labels :]
-        found = [Hypothesis(_path(result, frames), result.score) for result in results]
-        return self._second.ordered(found, letters_tv, phonemes_tp)[: self._most]
+        return second.readings(found, letters_tv, phonemes_tp)
 
     def _closed(self, emission_tv: Emission) -> Emission:
         """The emission with a last frame of space, where words are spelled with the space that ends them."""
@@ -170,7 +192,7 @@ class _Lexicon:
         known = [word for word in model.words() if alphabet.issuperset(word)]
         extra = {word for hotword in hotwords for word in hotword.phrase.split()} - set(known)
         vocabulary = known + sorted(extra)
-        index = {word: number for number, word in enumerate(vocabulary)}
+        self._index = index = {word: number for number, word in enumerate(vocabulary)}
         self._labels, self._space, self._unknown = len(tokenizer), space, len(vocabulary)
         self._lm = model.kenlm(Dictionary(vocabulary))
         phrases = [([index[w] for w in h.phrase.split()], h.boost * len(h.phrase.split())) for h in hotwords]
@@ -183,6 +205,14 @@ class _Lexicon:
             _, score = self._lm.score(start, number)
             self._trie.insert([*tokenizer.encode(word), *ending], number, score)
         self._trie.smear(fl.SmearingMode.MAX)
+
+    def log_likelihood(self, words: Sequence[str]) -> float:
+        """ln of the chance of words as a whole sentence, hotwords or not; a last word that is not whole is left out."""
+        state, total = self._lm.start(False), 0.0
+        for number in (self._index[word] for word in words if word in self._index):
+            state, score = self._lm.score(state, number)
+            total += score
+        return _LN10 * (total + self._lm.finish(state)[1])
 
     def decoder(self, config: DecodingConfig) -> "tuple[fl.LexiconDecoder, fl.LM]":
         weight = max(config.lm_weight * _LN10, _LEAST_WEIGHT)

@@ -12,6 +12,7 @@ from steno.text import Tokenizer
 
 if TYPE_CHECKING:
     from steno.decoding.beam import BeamDecoder
+    from steno.decoding.second_pass import TextScorer
 
 
 class Decoder(Protocol):
@@ -28,8 +29,9 @@ def build_decoder(
     hotwords: tuple[str, ...] = (),
     nbest: int = 1,
     pronunciations: Pronunciations | None = None,
+    neural: "TextScorer | None" = None,
 ) -> "GreedyDecoder | BeamDecoder":
-    """The decoder of these settings; ``lm`` is the file of ``config.lm``, ``pronunciations`` what words sound like.
+    """The decoder of these settings; ``lm`` is the file of ``config.lm``, and what a second pass would ask follows.
 
     Raises:
         DecodingError: a hotword that the alphabet cannot spell.
@@ -41,4 +43,4 @@ def build_decoder(
     from steno.decoding.beam import BeamDecoder
 
     phrases = parse_hotwords(hotwords, tokenizer.alphabet)
-    return BeamDecoder(tokenizer, config, lm, phrases, nbest, pronunciations)
+    return BeamDecoder(tokenizer, config, lm, phrases, nbest, pronunciations, neural)

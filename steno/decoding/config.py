@@ -32,9 +32,11 @@ class DecodingConfig(Strict):
     ``beam`` readings are kept after each frame, those at most ``beam_threshold`` behind the best; each is continued
     by the ``beam_tokens`` best tokens of the frame.
 
-    A model that writes phonemes too has a second pass, where it knows what its language model's words sound like
-    (``pronunciations``, a file of the model folder): of the readings' acoustic scores ``phoneme_share`` becomes that of
-    the phonemes.
+    A second pass over the readings of beam search can change their scores. Of a model that writes phonemes too, and
+    knows what its language model's words sound like (``pronunciations``, a file of the model folder), ``phoneme_share``
+    of the acoustic score becomes that of the phonemes. With a neural language model (``neural_lm``, likewise)
+    ``neural_weight`` · ln p(neural LM) is added, and ``neural_share`` of what the language model of words gave is taken
+    off.
 
     Source of the prior: Miao et al., "EESEN: End-to-End Speech Recognition using Deep RNN Models and WFST-based
     Decoding", ASRU 2015, which takes it from transcripts.
@@ -50,8 +52,16 @@ class DecodingConfig(Strict):
     prior_weight: float = Field(0.0, ge=0)
     phoneme_share: Fraction = 0.0
     pronunciations: str | None = None
+    neural_lm: str | None = None
+    neural_weight: float = Field(0.0, ge=0)
+    neural_share: Fraction = 0.0
     label_prior: tuple[Annotated[float, Field(le=0)], ...] = ()
     calibration: dict[Literal["greedy", "beam"], CalibrationConfig] = Field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the model folder that are named here."""
+        return tuple(name for name in (self.lm, self.pronunciations, self.neural_lm) if name is not None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

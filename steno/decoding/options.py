@@ -23,6 +23,7 @@ class DecodingOptions:
     word_score: float | None = None
     prior_weight: float | None = None
     phoneme_share: float | None = None
+    neural_weight: float | None = None
     beam: int | None = None
     hotwords: tuple[str, ...] = ()
     nbest: int = 1
@@ -35,6 +36,7 @@ class DecodingOptions:
             "word-score": self.word_score is not None,
             "prior-weight": self.prior_weight is not None,
             "phoneme-share": self.phoneme_share is not None,
+            "neural-weight": self.neural_weight is not None,
             "beam": self.beam is not None,
             "hotwords": bool(self.hotwords),
             "nbest": self.nbest > 1,
@@ -74,14 +76,23 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
             else "--phoneme-share needs the words of a language model",
             "`steno lm tune` adds that to a model that was trained with phonemes.",
         )
-    names = ("lm_weight", "word_score", "prior_weight", "phoneme_share", "beam")
+    if options.neural_weight and (stored.neural_lm is None or lm != stored.lm):
+        raise DecodingError(
+            "--neural-weight: the model folder has no neural language model"
+            if stored.neural_lm is None
+            else "--neural-weight: the neural language model goes with the n-grams that it was tuned with",
+            "`steno lm tune --neural` adds one.",
+        )
+    names = ("lm_weight", "word_score", "prior_weight", "phoneme_share", "neural_weight", "beam")
     given = {name: getattr(options, name) for name in names}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if options.lm == "none" and stored.lm is not None:  # what was tuned together with the language model
         changes = {"word_score": 0.0, "prior_weight": 0.0, **changes}
     calibration = stored.calibration
+    if changes.get("neural_weight") == 0:  # nothing takes the n-grams' place
+        changes["neural_share"] = 0.0
     if lm != stored.lm:  # what was found with the language model that was tuned: how its words sound, confidences
-        changes = {"phoneme_share": 0.0, **changes}
+        changes = {"phoneme_share": 0.0, "neural_weight": 0.0, "neural_share": 0.0, **changes}
         calibration = {name: value for name, value in calibration.items() if name != "beam"}
     changes |= {"method": method, "lm": lm if method == "beam" else None, "calibration": calibration}
     settled = stored.model_dump() | changes

@@ -1,15 +1,18 @@
-"""A second pass over the readings of beam search: what their words sound like, by a model that writes phonemes too.
+"""A second pass over the readings of beam search, by witnesses that would be too slow to search with.
 
-Letters and phonemes are two witnesses of the same speech, which err in different places. Beam search with letters finds
-readings; here the phonemes take over a share of what the letters say of each. Only then the best one is chosen.
+Letters and phonemes are two witnesses of the same speech, which err in different places: phonemes take over a share of
+what the letters say of each reading. A neural language model judges whole readings better than n-grams, which see only
+a few words back: it takes over a share of what they say. Only then the best reading is chosen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from steno.decoding.config import DecodingConfig
 from steno.decoding.greedy import collapse
 from steno.decoding.path import Emission, Hypothesis
 from steno.phonemes import Pronunciations
@@ -20,48 +23,101 @@ _RESCALED = 4
 _MOST = 200
 """Readings of one utterance that are compared."""
 
+Scores = npt.NDArray[np.float64]
+
+
+class TextScorer(Protocol):
+    """Says how likely texts are: a neural language model."""
+
+    def log_likelihoods(self, texts: Sequence[str]) -> Scores:
+        """ln of the chance of each text (N,), of normalised words with spaces between them."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The readings of an utterance, of each text its best path, and what the witnesses say of each (N,).
+
+    Args:
+        found: with the scores of beam search, best first.
+        sounds_n: ln of the chance of its phonemes less that of its letters; 0 where phonemes have no say.
+        ngrams_n, neural_n: ln of the chance of its words by the n-gram and by the neural language model, or 0.
+    """
+
+    found: list[Hypothesis]
+    sounds_n: Scores
+    ngrams_n: Scores
+    neural_n: Scores
+
+    def scores(self, config: DecodingConfig) -> Scores:
+        """Their scores (N,) after the second pass."""
+        first_n = np.array([one.score for one in self.found])
+        return (
+            first_n
+            + config.phoneme_share * self.sounds_n
+            + config.neural_weight * self.neural_n
+            - config.neural_share * config.lm_weight * self.ngrams_n
+        )
+
+    def ordered(self, config: DecodingConfig) -> list[Hypothesis]:
+        """The readings with their new scores, best first."""
+        scored = [replace(one, score=float(new)) for one, new in zip(self.found, self.scores(config), strict=True)]
+        return sorted((one for one in scored if np.isfinite(one.score)), key=lambda one: -one.score) or self.found
+
 
 @dataclass(frozen=True)
 class SecondPass:
-    """Puts readings in order.
+    """Asks the witnesses.
 
     Args:
         tokenizer: of the letters.
-        pronunciations: what words sound like.
-        share: of the acoustic score that the phonemes give, 0 to 1.
+        ngrams: ln of the chance of words, by the language model that beam search has.
+        pronunciations: what words sound like, where a model writes phonemes.
+        neural: a neural language model, where there is one.
     """
 
     tokenizer: Tokenizer
-    pronunciations: Pronunciations
-    share: float
+    ngrams: Callable[[Sequence[str]], float]
+    pronunciations: Pronunciations | None = None
+    neural: TextScorer | None = None
 
-    def ordered(self, found: Sequence[Hypothesis], letters_tv: Emission, phonemes_tp: Emission) -> list[Hypothesis]:
-        """The readings of an utterance, best first, with their new scores; of each text its best path alone.
+    def readings(self, found: Sequence[Hypothesis], letters_tv: Emission, phonemes_tp: Emission) -> Readings:
+        """What the witnesses say of an utterance's readings.
 
-        A reading with a word whose sound is not known cannot be compared. It stays where it was the best one, and goes
-        where it was not.
+        A reading with a word whose sound is not known cannot be compared by phonemes: it goes, or phonemes have no say
+        where it is the best one.
 
         Args:
-            found: by beam search, best first.
+            found: by beam search, best first, at least one.
             letters_tv: log-probabilities (T, V) of the letters, as beam search saw them.
-            phonemes_tp: log-probabilities (T, P) of the phonemes.
+            phonemes_tp: log-probabilities (T, P) of the phonemes; P is 0 where there are none.
         """
         best: dict[tuple[int, ...], Hypothesis] = {}
         for one in found:
             best.setdefault(tuple(collapse(one.path_t)), one)
-        readings = list(best.items())[:_MOST]
-        heard = [self.pronunciations.spelled(self.tokenizer.decode(list(spelled)).split()) for spelled, _ in readings]
-        if not readings or heard[0] is None:
-            return list(found)
-        known = [(*reading, sound) for reading, sound in zip(readings, heard, strict=True) if sound is not None]
-        by_letters = log_likelihoods(letters_tv, [spelled for spelled, _, _ in known])
-        by_phonemes = log_likelihoods(phonemes_tp, [sound for _, _, sound in known])
-        gains = self.share * (by_phonemes - by_letters)
-        scored = [replace(one, score=one.score + float(g)) for (_, one, _), g in zip(known, gains, strict=True)]
-        return sorted((one for one in scored if np.isfinite(one.score)), key=lambda one: -one.score) or list(found)
+        spelled = list(best)[:_MOST]
+        texts = {one: self.tokenizer.decode(list(one)).split() for one in spelled}
+        sounds_n = np.zeros(len(spelled))
+        if self.pronunciations is not None and (heard := self._heard(self.pronunciations, texts)):
+            spelled = list(heard)
+            sounds_n = log_likelihoods(phonemes_tp, list(heard.values())) - log_likelihoods(letters_tv, spelled)
+        ngrams_n, neural_n = np.zeros(len(spelled)), np.zeros(len(spelled))
+        if self.neural is not None:
+            ngrams_n = np.array([self.ngrams(texts[one]) for one in spelled])
+            neural_n = self.neural.log_likelihoods([" ".join(texts[one]) for one in spelled])
+        return Readings([best[one] for one in spelled], sounds_n, ngrams_n, neural_n)
+
+    @staticmethod
+    def _heard(
+        pronunciations: Pronunciations, texts: dict[tuple[int, ...], list[str]]
+    ) -> dict[tuple[int, ...], list[int]]:
+        """The phonemes of each spelling that has any; of none, if they are not known of the first."""
+        heard = {spelled: pronunciations.spelled(words) for spelled, words in texts.items()}
+        if next(iter(heard.values()), None) is None:
+            return {}
+        return {spelled: sounds for spelled, sounds in heard.items() if sounds is not None}
 
 
-def log_likelihoods(emission_tv: Emission, spellings: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
+def log_likelihoods(emission_tv: Emission, spellings: Sequence[Sequence[int]]) -> Scores:
     """ln of the chance of each spelling, over all of its CTC paths: (N,).
 
     Args:

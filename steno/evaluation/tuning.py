@@ -1,11 +1,11 @@
 """Weights of a language model found on a dev set, and confidences calibrated there."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from steno.decoding.build import Decoder
 from steno.decoding.config import CalibrationConfig, DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
 from steno.decoding.path import Emission
+from steno.decoding.second_pass import Readings, TextScorer
 from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript
 from steno.evaluation.alignment import align
 from steno.evaluation.emissions import Emissions
 from steno.evaluation.score import Scores, score
+from steno.evaluation.wer import word_errors
 from steno.phonemes import Pronunciations
 from steno.runtime import Recognizer
 from steno.text import words
@@ -39,7 +41,9 @@ _BOUNDS = {"lm_weight": (0.0, 2.0), "word_score": (-3.0, 5.0), "prior_weight": (
 _STARTS = (Weights(0.5, 0.5, 0.0), Weights(0.5, 0.5, 0.5))
 _USUAL_SHARE = 0.5
 """Of the phonemes, while the other weights are looked for."""
-_SHARES = (0.0, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8)
+_PHONEME_SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_NEURAL_WEIGHTS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2)
+_NEURAL_SHARES = (0.25, 0.5, 0.75, 1.0)
 _LEAST_SHARE = 1e-6
 """Of the frames, for a label that the model never writes."""
 
@@ -58,7 +62,8 @@ class Trial:
 class Tuned:
     """What tuning found: settings with calibrations, the scores they give, greedy's, and every trial.
 
-    ``shares`` are the word error rates with each share of the phonemes, where there are any.
+    ``shares`` are the word error rates with each share of the phonemes, ``neural`` those with each weight of the neural
+    language model, the other weights of the second pass being the best for it; empty where there are none.
     """
 
     config: DecodingConfig
@@ -66,6 +71,7 @@ class Tuned:
     greedy: Scores
     trials: tuple[Trial, ...]
     shares: Mapping[float, float]
+    neural: Mapping[float, float]
 
 
 def tune(
@@ -79,6 +85,7 @@ def tune(
     search: Search = "bayes",
     seed: int = 1,
     pronunciations: Pronunciations | None = None,
+    neural: TextScorer | None = None,
     watch: Callable[[Trial], None] = lambda trial: None,
 ) -> Tuned:
     """Find the weights and the word score of the least word error rate.
@@ -95,6 +102,8 @@ def tune(
         search: how weights are chosen.
         seed: of the choice.
         pronunciations: what words sound like: weights are then found with a second pass, whose share is found last.
+        neural: a neural language model for the second pass, whose weights are found last. The settings that are found
+            do not name its file.
         watch: is told of each trial.
 
     Raises:
@@ -105,7 +114,7 @@ def tune(
     start = DecodingConfig(
         method="beam", beam=beam, lm=stored_as, label_prior=label_prior(letters_tv), phoneme_share=share
     )
-    decoder = BeamDecoder(recognizer.tokenizer, start, lm, pronunciations=pronunciations)
+    decoder = BeamDecoder(recognizer.tokenizer, start, lm, pronunciations=pronunciations, neural=neural)
     tried: dict[Weights, Trial] = {}
 
     def rate(*asked: float) -> float:
@@ -123,13 +132,14 @@ def tune(
         _bayes(rate, trials, seed)
     best = min(tried, key=lambda weights: tried[weights].wer)
     config = start.model_copy(update=best._asdict())
-    shares = {share: tried[best].wer}
-    for share in _SHARES if pronunciations is not None else ():
-        shared = config.model_copy(update={"phoneme_share": share})
-        shares[share] = _scores(_transcripts(recognizer, decoder.reweighted(shared), emissions), emissions).wer
-        watch(Trial(*best, shares[share]))
-    shares = dict(sorted(shares.items()))
-    config = config.model_copy(update={"phoneme_share": min(shares, key=lambda share: shares[share])})
+    shares: dict[float, float] = {}
+    by_weight: dict[float, float] = {}
+    if pronunciations is not None or neural is not None:
+        asked = config.model_copy(update={"neural_weight": float(neural is not None)})
+        second = _SecondPasses.of(recognizer, decoder.reweighted(asked), emissions)
+        config, rates = second.best(config, pronunciations is not None, neural is not None)
+        shares = _least(rates, lambda tried: tried.phoneme_share) if pronunciations is not None else {}
+        by_weight = _least(rates, lambda tried: tried.neural_weight) if neural is not None else {}
     chosen = decoder.reweighted(config)
     heard = {
         "greedy": _transcripts(recognizer, GreedyDecoder(len(recognizer.tokenizer)), emissions),
@@ -141,8 +151,61 @@ def tune(
         _scores(heard["beam"], emissions),
         _scores(heard["greedy"], emissions),
         tuple(tried.values()),
-        shares if pronunciations is not None else {},
+        shares,
+        by_weight,
     )
+
+
+class _Judged(NamedTuple):
+    """The readings of an utterance, and the word errors of each."""
+
+    readings: Readings
+    errors: list[int]
+
+
+@dataclass(frozen=True)
+class _SecondPasses:
+    """What the second pass would compare, once for all of its weights."""
+
+    judged: list[_Judged]
+    words: int
+
+    @classmethod
+    def of(cls, recognizer: Recognizer, decoder: BeamDecoder, emissions: Emissions) -> Self:
+        tokens = recognizer.tokenizer.tokens
+        judged: list[_Judged] = []
+        for reference, part_tv in zip(emissions.references, emissions, strict=True):
+            if len(part_tv):
+                found = decoder.readings(part_tv)
+                texts = [transcript([one], part_tv, tokens, 1.0).text for one in found.found]
+                judged.append(_Judged(found, [word_errors(reference, text).errors for text in texts]))
+        return cls(judged, sum(len(words(reference)) for reference in emissions.references))
+
+    def best(
+        self, config: DecodingConfig, phonemes: bool, neural: bool
+    ) -> tuple[DecodingConfig, list[tuple[DecodingConfig, float]]]:
+        """The settings with the least word errors, and the rates of all that were tried."""
+        tried = [
+            config.model_copy(update={"phoneme_share": share, "neural_weight": weight, "neural_share": taken})
+            for share in (_PHONEME_SHARES if phonemes else (0.0,))
+            for weight in (_NEURAL_WEIGHTS if neural else (0.0,))
+            for taken in (_NEURAL_SHARES if weight else (0.0,))
+        ]
+        rates = [(one, self._errors(one) / self.words) for one in tried]
+        return min(rates, key=lambda rated: rated[1])[0], rates
+
+    def _errors(self, config: DecodingConfig) -> int:
+        return sum(one.errors[int(np.argmax(one.readings.scores(config)))] for one in self.judged if one.errors)
+
+
+def _least(
+    rates: Iterable[tuple[DecodingConfig, float]], what: Callable[[DecodingConfig], float]
+) -> dict[float, float]:
+    """The least rate with each value of a setting."""
+    least: dict[float, float] = {}
+    for config, rate in rates:
+        least[what(config)] = min(rate, least.get(what(config), math.inf))
+    return least
 
 
 def label_prior(log_probs_tv: Emission) -> tuple[float, ...]:

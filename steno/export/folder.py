@@ -141,8 +141,7 @@ def _streamed(folder: Path, whole: Evaluation) -> Scores:
 
 def copy_runnable(folder: Path, config: FolderConfig, target: Path) -> None:
     """Copy what the runtime loads, after its digests were checked, and write the tokens."""
-    optional = (STREAM, config.decoding.lm, config.decoding.pronunciations)
-    names = [ONNX, *(name for name in optional if name and name in config.files)]
+    names = [ONNX, *(name for name in (STREAM, *config.decoding.files) if name in config.files)]
     for name in names:
         shutil.copyfile(verified(folder, config, name), target / name)
     if (folder / CARD).is_file():

@@ -31,6 +31,9 @@ _LEAST = 4096
 """Numbers in weights that are worth the work."""
 _LEAST_OUTPUTS = 48
 """Columns of a product that is worth it; the classifier of characters has fewer, and decides the text."""
+Stored = dict[str, tuple[tuple[int, ...], int]]
+"""Of which operators which inputs are only stored in 8 bits, and the axis whose every index has a scale."""
+_STORED: Stored = {"GRU": ((1, 2), 1), "LSTM": ((1, 2), 1), "Conv": ((1,), 0)}
 _LEVELS = 127.0
 _ODD = 100.0
 _FRONT_END = "frontend"
@@ -118,15 +121,15 @@ def _whole(made_by: dict[str, NodeProto], rounding: NodeProto) -> str | None:
     return wholes.pop() if len(wholes) == 1 else None
 
 
-def stored_in_8_bits(model: ModelProto) -> ModelProto:
-    """Weights of GRUs and of large convolutions in 8 bits, widened when the graph is loaded."""
+def stored_in_8_bits(model: ModelProto, stored: Stored = _STORED) -> ModelProto:
+    """Weights, by default those of GRUs and of large convolutions, in 8 bits, widened when the graph is loaded."""
     graph = _Graph(model)
     widened: dict[str, str] = {}
 
     def rewrite(node: NodeProto) -> list[NodeProto]:
-        places, axis = ((1, 2), 1) if node.op_type in ("GRU", "LSTM") else ((1,), 0)
-        if node.op_type not in ("GRU", "LSTM", "Conv"):
+        if node.op_type not in stored:
             return [node]
+        places, axis = stored[node.op_type]
         nodes: list[NodeProto] = []
         for place in (place for place in places if graph.large(node, place)):
             name = node.input[place]

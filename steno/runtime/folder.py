@@ -20,6 +20,8 @@ from steno.text import TokenizerConfig
 CONFIG, WEIGHTS, ONNX, CARD = "config.yaml", "model.safetensors", "model.onnx", "README.md"
 STREAM = "stream.onnx"
 """One step of a streaming model; other architectures have none."""
+NEURAL_LM = "neural-lm.onnx"
+"""A neural language model for the second pass; most folders have none."""
 
 _PICKLES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill"})
 
@@ -66,8 +68,7 @@ def read_config(folder: Path) -> FolderConfig:
 
 def _refuse_strangers(folder: Path, config: FolderConfig) -> None:
     """That the configuration names files of the folder only, and that nothing there could run code when opened."""
-    named = (config.decoding.lm, config.decoding.pronunciations)
-    for name in (*config.files, *(name for name in named if name is not None)):
+    for name in (*config.files, *config.decoding.files):
         if name in ("", ".", "..") or set(name) & {"/", "\\", "\0"}:
             raise ModelError(
                 f"{folder / CONFIG}: {name!r} is not the name of a file in the folder",
@@ -98,21 +99,22 @@ def with_decoding(
     measured: dict[str, Any],
     told: str,
     pronounced: Mapping[str, Spelling] | None = None,
+    neural: Path | None = None,
 ) -> None:
-    """Give a model folder, or a copy of it at ``target``, settings of decoding and their language model.
+    """Give a model folder, or a copy of it at ``target``, settings of decoding and their language models.
 
     ``measured`` is what was found with them, for the provenance; ``told`` is the same in words, for the card;
-    ``pronounced`` is what words sound like, for the file that the settings name.
+    ``pronounced`` is what words sound like, ``neural`` the neural language model, for the files that the settings name.
     """
     config = read_config(folder)
     if target != folder:
         shutil.copytree(folder, target)
-    named = {decoding.lm, decoding.pronunciations}
-    for name in (config.decoding.lm, config.decoding.pronunciations):
-        if name is not None and name not in named:
-            (target / name).unlink(missing_ok=True)
-    if decoding.lm is not None and lm is not None and lm.resolve() != (target / decoding.lm).resolve():
-        shutil.copyfile(lm, target / decoding.lm)
+    # Before anything goes: what is given may be of this very folder.
+    for name, given in ((decoding.lm, lm), (decoding.neural_lm, neural)):
+        if name is not None and given is not None and given.resolve() != (target / name).resolve():
+            shutil.copyfile(given, target / name)
+    for name in set(config.decoding.files) - set(decoding.files):
+        (target / name).unlink(missing_ok=True)
     if decoding.pronunciations and pronounced is not None:
         write_pronunciations(target / decoding.pronunciations, pronounced)
     card = target / CARD

@@ -72,6 +72,16 @@ class Graph:
 
         return [np.concatenate(parts) for parts in zip(*self._each(one, range(count)), strict=True)]
 
+    def each(self, output: str, rows: Sequence[Mapping[str, Array]]) -> list[Array]:
+        """One output of each of several inputs, whose shapes may differ."""
+        return self._each(lambda feeds: self._session.run([output], {**feeds})[0], rows)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file keeps beside the graph."""
+        found: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return found
+
     def _emissions(self, audios: Sequence[Samples]) -> list[Emission]:
         lengths_b = np.array([len(audio) for audio in audios], dtype=np.int64)
         samples_bn = np.zeros((len(audios), int(lengths_b.max())), dtype=np.float32)
@@ -82,7 +92,7 @@ class Graph:
         return [log_probs_tv[:frames] for log_probs_tv, frames in zip(log_probs_btv, frames_b, strict=True)]
 
     def _each(self, work: Callable[[Row], Result], rows: Sequence[Row]) -> list[Result]:
-        if self._threads == 1 or len(rows) == 1:
+        if self._threads == 1 or len(rows) <= 1:
             return [work(row) for row in rows]
         return list(self._pool.map(work, rows))
 

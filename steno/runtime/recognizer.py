@@ -18,6 +18,7 @@ from steno.decoding.words import transcript
 from steno.phonemes import Pronunciations
 from steno.runtime.folder import ONNX, read_config, verified
 from steno.runtime.graph import Graph
+from steno.runtime.neural_lm import NeuralLM
 from steno.runtime.streaming import EndpointConfig, StreamingSession, WindowConfig
 from steno.runtime.streaming.streamer import Streamer
 
@@ -133,7 +134,13 @@ class Recognizer:
         else:
             file = Path(name)
         return build_decoder(
-            self.tokenizer, self.decoding, file, options.hotwords, options.nbest, self._pronunciations(folder)
+            self.tokenizer,
+            self.decoding,
+            file,
+            options.hotwords,
+            options.nbest,
+            self._pronunciations(folder),
+            self._neural(folder),
         )
 
     def _pronunciations(self, folder: Path) -> Pronunciations | None:
@@ -141,6 +148,14 @@ class Recognizer:
         if not name or not phonemes or not self.decoding.phoneme_share:
             return None
         return Pronunciations(verified(folder, self.config, name), phonemes.symbols)
+
+    def _neural(self, folder: Path) -> NeuralLM | None:
+        name = self.decoding.neural_lm
+        if not name or not self.decoding.neural_weight or self.decoding.method != "beam":
+            return None
+        neural = NeuralLM(verified(folder, self.config, name), self._threads)
+        neural.check_fits(self.tokenizer.alphabet)
+        return neural
 
     def emissions(self, audios: Sequence[Samples], batch_seconds: float = 120.0) -> list[Emission]:
         """Log-probabilities (T, V) of recordings (N,), in their order."""

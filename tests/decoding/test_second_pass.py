@@ -1,5 +1,6 @@
 """The second pass: chances of spellings against torch's, and who has the last word."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from steno.decoding.options import DecodingOptions, settle
 from steno.decoding.second_pass import log_likelihoods
 from steno.decoding.words import transcript
 from steno.errors import DecodingError
+from steno.lm import open_lm
 from steno.lm.build import build
+from steno.lm.score import score_text
 from steno.phonemes import Pronunciations, write_pronunciations
 from steno.text import CharTokenizer
 
@@ -147,3 +150,82 @@ def test_a_share_needs_what_words_sound_like() -> None:
     assert settle(known, DecodingOptions(lm="other.bin", phoneme_share=0.3)).phoneme_share == 0.3
     with pytest.raises(DecodingError, match="greedy"):
         settle(known, DecodingOptions(method="greedy", phoneme_share=0.5))
+
+
+class Judge:
+    """A language model that knows how likely a few texts are."""
+
+    def __init__(self, **known: float) -> None:
+        self.known = known
+
+    def log_likelihoods(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([self.known.get(text, -50.0) for text in texts])
+
+
+def test_a_neural_language_model_decides_by_its_weight(lm: Path) -> None:
+    emission = heard(letter=3.0, sound=1.0)[:, : len(TOKENIZER)]
+    decoder = BeamDecoder(TOKENIZER, BEAM, lm, neural=Judge(bat=-9.0, cat=-1.0))
+    told = [
+        read(decoder.reweighted(BEAM.model_copy(update={"neural_weight": weight})), emission)
+        for weight in (0.0, 0.05, 0.5)
+    ]
+    assert told == ["bat", "bat", "cat"]
+
+
+def test_it_takes_its_share_of_what_the_n_grams_gave(lm: Path) -> None:
+    emission = heard(letter=3.0, sound=1.0)[:, : len(TOKENIZER)]
+
+    def scores(**weights: float) -> dict[str, float]:
+        config = BEAM.model_copy(update={"lm_weight": 0.7, **weights})
+        decoder = BeamDecoder(TOKENIZER, config, lm, nbest=10, neural=Judge(bat=-9.0, cat=-1.0))
+        result = transcript(decoder.decode(emission), emission, TOKENIZER.tokens, 0.04, nbest=10)
+        return {one.text: one.score for one in result.alternatives}
+
+    lm.with_name("bat.txt").write_text("bat\n")
+    with_both, with_half, without = (scores(neural_weight=0.2, neural_share=share) for share in (0.0, 0.5, 1.0))
+    by_ngrams = 0.7 * sum(sentence.log10 for sentence in score_text(open_lm(lm), [lm.with_name("bat.txt")], " abct"))
+    assert scores()["bat"] + 0.2 * -9.0 == pytest.approx(with_both["bat"])
+    assert with_both["bat"] - without["bat"] == pytest.approx(by_ngrams * np.log(10), rel=1e-3)
+    assert with_half["bat"] == pytest.approx((with_both["bat"] + without["bat"]) / 2)
+
+
+def test_both_witnesses_have_their_say(lm: Path, sounds: Pronunciations) -> None:
+    emission = heard(letter=3.0, sound=9.0)  # bat by its letters, cat by its phonemes
+    judge = Judge(bat=-1.0, cat=-9.0)
+    config = BEAM.model_copy(update={"phoneme_share": 0.9, "neural_weight": 0.01})
+    decoder = BeamDecoder(TOKENIZER, config, lm, pronunciations=sounds, neural=judge)
+    assert read(decoder, emission) == "cat"
+    assert read(decoder.reweighted(config.model_copy(update={"neural_weight": 1.0})), emission) == "bat"
+
+
+def test_the_neural_one_judges_readings_of_unknown_sound(lm: Path, sounds: Pronunciations) -> None:
+    a, b, c, t = (TOKENIZER.encode(character)[0] for character in "abct")
+    letters = spelled([{t: 3.0, c: 1.0}, {a: 1.0}, {b: 3.0, t: 1.0}], len(TOKENIZER))
+    emission = np.concatenate([letters, heard(1.0, 9.0)[:, len(TOKENIZER) :]], axis=1)
+    config = BEAM.model_copy(update={"phoneme_share": 0.9, "neural_weight": 0.5})
+    judge = Judge(tab=-20.0, cat=-1.0)
+    assert read(BeamDecoder(TOKENIZER, config, lm, pronunciations=sounds, neural=judge), emission) == "cat"
+
+
+def test_a_second_pass_needs_words(tmp_path: Path, lm: Path) -> None:
+    build([lm.with_name("text.txt")], [tmp_path / "letters.bin"], order=2, units="characters")
+    config = BEAM.model_copy(update={"neural_weight": 0.5})
+    with pytest.raises(DecodingError, match="of words"):
+        BeamDecoder(TOKENIZER, config, tmp_path / "letters.bin", neural=Judge())
+
+
+def test_a_neural_weight_goes_with_its_n_grams() -> None:
+    with pytest.raises(DecodingError, match="no neural"):
+        settle(BEAM, DecodingOptions(neural_weight=0.5))
+    known = BEAM.model_copy(update={"neural_lm": "neural.onnx", "neural_weight": 0.4, "neural_share": 0.75})
+    kept = settle(known, DecodingOptions(neural_weight=0.5))
+    assert (kept.neural_weight, kept.neural_share) == (0.5, 0.75)
+    gone = settle(known, DecodingOptions(neural_weight=0.0))
+    assert (gone.neural_weight, gone.neural_share) == (0.0, 0.0), "or nothing would take the n-grams' place"
+    for other in ("none", "other.bin"):
+        assert settle(known, DecodingOptions(lm=other)).neural_weight == 0
+        assert settle(known, DecodingOptions(lm=other)).neural_share == 0
+        with pytest.raises(DecodingError, match="tuned with"):
+            settle(known, DecodingOptions(lm=other, neural_weight=0.5))
+    with pytest.raises(DecodingError, match="greedy"):
+        settle(known, DecodingOptions(method="greedy", neural_weight=0.5))

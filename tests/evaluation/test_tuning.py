@@ -1,7 +1,8 @@
 """Confidences are calibrated, and a language model's weights found, on a dev set."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from steno.data.manifest import Manifest
 from steno.decoding.words import calibrated
 from steno.errors import LanguageModelError
 from steno.evaluation.emissions import emissions
-from steno.evaluation.tuning import calibrate
+from steno.evaluation.tuning import calibrate, tune
 from steno.runtime import DecodingOptions, Recognizer
+from steno.runtime.folder import NEURAL_LM, read_config, with_decoding
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +108,65 @@ def test_tune_keeps_what_it_found(
     assert steno("transcribe", next(iter(manifest)).audio, "--model", tuned).code == 2
 
 
+class Oracle:
+    """A language model that has read the references."""
+
+    def __init__(self, references: Sequence[str]) -> None:
+        self.references = set(references)
+
+    def log_likelihoods(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([0.0 if text in self.references else -5.0 for text in texts])
+
+
+def test_a_neural_language_model_is_weighed(model: Path, tones: Path, lm: Path) -> None:
+    recognizer = Recognizer(model)
+    clean = emissions(recognizer, model, Manifest(tones / "train.jsonl"))
+    noise = np.random.default_rng(0).normal(scale=4.0, size=clean.log_probs.shape)
+    logits = clean.log_probs + noise
+    noisy = replace(clean, log_probs=(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32))
+    without = tune(recognizer, noisy, lm, "lm.bin", trials=3)
+    found = tune(recognizer, noisy, lm, "lm.bin", trials=3, neural=Oracle(clean.references))
+    assert without.scores.wer > found.scores.wer
+    assert found.config.neural_weight > 0
+    assert not without.neural
+    assert found.neural[0.0] == pytest.approx(without.scores.wer)
+    assert min(found.neural.values()) == pytest.approx(found.scores.wer)
+    nobody = tune(recognizer, noisy, lm, "lm.bin", trials=3, neural=Oracle(()))
+    assert nobody.config.neural_weight == 0
+
+
+def test_a_folder_takes_its_neural_language_model_along(
+    steno: Callable[..., Any], model: Path, tones: Path, lm: Path, tmp_path: Path
+) -> None:
+    text, neural = tmp_path / "text.txt", tmp_path / "made.onnx"
+    options = ("--size", 64, "--layers", 1, "--pieces", 16, "--alphabet", tiny.ALPHABET, "--epochs", 0.1)
+    text.write_text("ab cd ba dc\n" * 500)
+    assert steno("lm", "train", text, "-o", neural, *options).code == 0
+    tuned = tmp_path / "tuned"
+    ran = steno(
+        *("lm", "tune", model, "--lm", lm, "--data", tones / "dev.jsonl", "--to", tuned, "--trials", 1),
+        *("--neural", neural),
+    )
+    assert ran.code == 0, ran.err
+    assert "neural LM   0:" in ran.out
+    # These tones may need no second pass: whatever was found, give it one.
+    stored = read_config(tuned).decoding.model_copy(
+        update={"neural_lm": NEURAL_LM, "neural_weight": 0.5, "neural_share": 0.5}
+    )
+    with_decoding(tuned, tmp_path / "given", stored, lm, {}, "told", neural=neural)
+    audio_file = next(iter(Manifest(tones / "dev.jsonl"))).audio
+    with_it = steno("transcribe", audio_file, "--model", tmp_path / "given")
+    assert with_it.code == 0, with_it.err
+    copied = tmp_path / "copied"
+    assert steno("export", tmp_path / "given", "--to", copied, "--format", "onnx").code == 0
+    assert (copied / NEURAL_LM).read_bytes() == neural.read_bytes()
+    (copied / NEURAL_LM).write_bytes(b"other")
+    assert "SHA-256" in steno("transcribe", audio_file, "--model", copied).err
+    assert steno("transcribe", audio_file, "--model", copied, "--neural-weight", 0).code == 0
+    with_decoding(tmp_path / "given", tmp_path / "given", stored.model_copy(update={"neural_lm": None}), lm, {}, "told")
+    assert not (tmp_path / "given" / NEURAL_LM).exists()
+
+
 def test_tune_refuses_what_cannot_be(
     steno: Callable[..., Any], model: Path, tones: Path, lm: Path, tmp_path: Path
 ) -> None:
@@ -117,6 +178,9 @@ def test_tune_refuses_what_cannot_be(
     assert ran.code == 2
     assert "does not fit the alphabet" in ran.err
     assert not (tmp_path / "a").exists()
+    ran = steno("lm", "tune", model, "--lm", lm, "--data", dev, "--to", tmp_path / "a", "--neural", lm)
+    assert ran.code == 2
+    assert "is no neural language model" in ran.err
     (tmp_path / "there").mkdir()
     assert "is there already" in steno("lm", "tune", model, "--lm", lm, "--data", dev, "--to", tmp_path / "there").err
     for elsewhere in ("models:/x@y", "s3://bucket/model", "small-en"):

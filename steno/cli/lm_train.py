@@ -1,0 +1,91 @@
+"""`steno lm train`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from steno.training.language_model import Report
+
+
+def train(
+    texts: Annotated[
+        list[Path], typer.Argument(metavar="TEXT...", help="Text, .gz or .xz, a sentence a line in order of reading.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file that is written, .onnx.")],
+    dev: Annotated[
+        Path | None, typer.Option(help="Text that is not trained on: its perplexity is told on the way.")
+    ] = None,
+    pieces: Annotated[int, typer.Option(min=2, help="Pieces of words that are learnt, at most.")] = 4096,
+    size: Annotated[int, typer.Option(min=64, help="Of each piece's representation, a multiple of 64.")] = 256,
+    layers: Annotated[int, typer.Option(min=1, help="Of the Transformer.")] = 4,
+    epochs: Annotated[float, typer.Option(min=0.001, help="Passes through the text, not necessarily whole.")] = 1.0,
+    batch: Annotated[int, typer.Option(min=1, help="Blocks of 128 pieces a step.")] = 32,
+    lr: Annotated[float, typer.Option(help="Peak learning rate, of Muon.")] = 0.003,
+    seed: Annotated[int, typer.Option(help="Of the first weights and the order.")] = 1,
+    precision: Annotated[
+        Literal["auto", "bf16", "32"], typer.Option(help="auto: bf16 on a GPU; it is fast on CPUs with AMX too.")
+    ] = "auto",
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Have torch compile the model first, which needs a C++ compiler.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUTPUT.checkpoint.")] = False,
+    alphabet: Annotated[
+        str | None, typer.Option(help="Characters of the recogniser, with the space; English by default.")
+    ] = None,
+) -> None:
+    """Train a neural language model on text, for a second pass over what beam search finds."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    from steno.errors import LanguageModelError
+    from steno.export.language_model import write_language_model
+    from steno.text import ENGLISH
+    from steno.training.language_model import LanguageModelPlan, train_language_model
+
+    if output.suffix != ".onnx":
+        raise LanguageModelError(f"{output}: is written as ONNX", f"Name it {output.with_suffix('.onnx').name}.")
+    if not output.parent.is_dir():
+        raise LanguageModelError(f"{output}: there is no folder {output.parent}", "Make it first.")
+    if size % 64:
+        raise LanguageModelError(f"--size {size} is not a multiple of 64", "For instance 192, 256 or 512.")
+    plan = LanguageModelPlan(pieces, size, layers, epochs, batch, lr, seed=seed, precision=precision, compiled=compile)
+    kept = output.with_name(output.name + ".checkpoint")
+    console = Console()
+    started = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def watch(report: "Report") -> None:
+            bar.update(task, description="training", completed=report.step / report.steps)
+            dev_told = f", dev perplexity {report.dev_perplexity:.1f}" if report.dev_perplexity is not None else ""
+            console.print(
+                f"step {report.step:,} of {report.steps:,}  perplexity of a piece {report.perplexity:.1f}{dev_told}  "
+                f"{report.words_per_second:,.0f} words a second",
+                soft_wrap=True,
+            )
+
+        trained = train_language_model(
+            texts,
+            ENGLISH if alphabet is None else alphabet,
+            plan,
+            dev=dev,
+            kept=kept,
+            resume=resume,
+            progress=lambda what, part: bar.update(task, description=what, completed=part),
+            watch=watch,
+        )
+    difference = write_language_model(trained.model, trained.tokenizer, output, trained.about)
+    kept.unlink(missing_ok=True)
+    parameters = sum(parameter.numel() for parameter in trained.model.parameters())
+    print(f"text        {trained.about['sentences']:,} sentences, {trained.about['words']:,} words")
+    print(f"pieces      {len(trained.tokenizer) - 1:,}")
+    print(f"parameters  {parameters:,}, in 8 bits; ln of a piece's chance changes by {difference:.4f} with that")
+    if "dev_perplexity" in trained.about:
+        print(f"perplexity  {trained.about['dev_perplexity']:.2f} a word on {dev}")
+    print(f"{output}  {output.stat().st_size / 1e6:,.1f} MB")
+    print(f"time        {time.monotonic() - started:.0f} s")

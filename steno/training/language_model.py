@@ -1,0 +1,280 @@
+"""Training of a neural language model on text."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from math import exp
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from steno.errors import LanguageModelError, RecipeError
+from steno.lm.corpus import BEGIN, END, UNKNOWN, Corpus, Progress, read_corpus
+from steno.models.language_model import TransformerLM
+from steno.text import BLANK, PieceTokenizer, TokenizerConfig
+from steno.training import checkpoint
+from steno.training.optim import build_optimizer, one_cycle, set_learning_rate
+from steno.training.pieces import settled
+from steno.training.recipe import OptimizerConfig, ScheduleConfig
+
+BLOCK = 128
+"""Pieces of text that are predicted in one go."""
+_LEARNT_FROM = 200_000
+"""Sentences that the pieces are learnt from."""
+_SCHEDULE = ScheduleConfig(warmup=0.04)
+_CLIP = 1.0
+
+
+@dataclass(frozen=True)
+class LanguageModelPlan:
+    """What is trained, and how.
+
+    Args:
+        pieces: how many of words are learnt, at most.
+        size, layers: of the Transformer.
+        epochs: passes through the text; a part of one is fine.
+        batch: blocks of 128 pieces a step.
+        lr: the peak learning rate, of Muon.
+        weight_decay: of matrices.
+        seed: of the first weights, and of the order.
+        precision: ``auto`` is bf16 on a GPU, and 32 on a CPU; bf16 is faster on one that has AMX.
+        compiled: whether torch compiles the model first, which needs a C++ compiler.
+    """
+
+    pieces: int = 4096
+    size: int = 256
+    layers: int = 4
+    epochs: float = 1.0
+    batch: int = 32
+    lr: float = 0.003
+    weight_decay: float = 0.05
+    seed: int = 1
+    precision: Literal["auto", "bf16", "32"] = "auto"
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """How training stands.
+
+    Args:
+        step, steps: done, and in all.
+        perplexity: of the training text lately, a piece.
+        dev_perplexity: of the dev text, a word, where there is one.
+        words_per_second: that were trained on since the start or since training was resumed.
+    """
+
+    step: int
+    steps: int
+    perplexity: float
+    dev_perplexity: float | None
+    words_per_second: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained language model, its pieces, and what it was made of."""
+
+    model: TransformerLM
+    tokenizer: PieceTokenizer
+    about: dict[str, Any]
+
+
+def train_language_model(
+    texts: Sequence[Path],
+    alphabet: str,
+    plan: LanguageModelPlan,
+    *,
+    dev: Path | None = None,
+    kept: Path | None = None,
+    resume: bool = False,
+    progress: Progress = lambda what, part: None,
+    watch: Callable[[Report], None] = lambda report: None,
+) -> Trained:
+    """Learn pieces of words from text, and to predict each from those before it.
+
+    Args:
+        texts: UTF-8, a sentence a line, in the order of reading; plain, ``.gz`` or ``.xz``.
+        alphabet: of the recogniser that the model is for.
+        plan: sizes and lengths.
+        dev: text that is not trained on, whose perplexity is reported.
+        kept: a file that gets the state of training at each report.
+        resume: go on from ``kept``.
+        progress: is told of what is done before training.
+        watch: is told how training stands, twenty times.
+
+    Raises:
+        LanguageModelError: a text cannot be used, or is too short.
+        ModelError: there is nothing to resume, or it is of another plan or text.
+    """
+    corpus = read_corpus(texts, "words", alphabet, progress=progress)
+    progress("learning pieces", 0.0)
+    tokenizer = _pieces(corpus, plan, alphabet)
+    pieces_n, begins_k = _spelled(corpus, tokenizer)
+    words_per_piece = (len(corpus.tokens) - 2 * corpus.sentences) / len(pieces_n)
+    starts_b = _blocks(begins_k, len(pieces_n))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(plan.seed)
+    model = TransformerLM(len(tokenizer), plan.size, plan.layers).to(device)
+    config = OptimizerConfig(kind="muon", lr=plan.lr, weight_decay=plan.weight_decay)
+    optimizer = build_optimizer(model, config)
+    batch = min(plan.batch, len(starts_b))
+    a_pass = len(starts_b) // batch
+    steps = max(1, round(plan.epochs * a_pass))
+    about = {
+        **asdict(plan),
+        "texts": [str(text) for text in texts],
+        "words": len(corpus.tokens) - 2 * corpus.sentences,
+        "sentences": corpus.sentences,
+    }
+    del corpus
+    first = _resumed(kept, about, model, optimizer) if resume and kept is not None else 0
+    dev_texts = _dev_sentences(dev, alphabet, tokenizer) if dev is not None else []
+    halved = plan.precision == "bf16" or (plan.precision == "auto" and device.type == "cuda")
+    cast = partial(torch.autocast, device.type, torch.bfloat16, enabled=halved)
+
+    def loss_of(labels_bt: Tensor) -> Tensor:
+        with cast():
+            scores_btv = model.logits(F.pad(labels_bt[:, :-1], (1, 0), value=BLANK))
+        return F.cross_entropy(scores_btv.flatten(0, 1).float(), labels_bt.flatten())
+
+    compute = torch.compile(loss_of) if plan.compiled else loss_of
+    lately: list[float] = []
+    since, places_t = monotonic(), np.arange(BLOCK)
+    for step in range(first, steps):
+        set_learning_rate(optimizer, plan.lr * one_cycle(step / steps, _SCHEDULE))
+        chosen_b = _order(starts_b, plan.seed, step // a_pass)[step % a_pass * batch :][:batch]
+        labels_bt = torch.from_numpy(pieces_n[chosen_b[:, None] + places_t].astype(np.int64)).to(device)
+        loss = compute(labels_bt)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+        lately.append(loss.item())
+        if (step + 1) % max(1, steps // _REPORTS) == 0 or step + 1 == steps:
+            with cast():
+                dev_perplexity = _perplexity(model, dev_texts, device) if dev_texts else None
+            if kept is not None:
+                _keep(kept, about, step + 1, model, optimizer)
+            seconds = monotonic() - since
+            done = (step + 1 - first) * batch * BLOCK * words_per_piece
+            watch(Report(step + 1, steps, exp(sum(lately) / len(lately)), dev_perplexity, done / seconds))
+            lately = []
+    if dev_texts:
+        dev_perplexity = _perplexity(model, dev_texts, device)
+        about |= {"dev": str(dev), "dev_perplexity": round(dev_perplexity, 2)}
+    return Trained(model.eval().cpu(), tokenizer, about)
+
+
+_REPORTS = 20
+
+
+def _pieces(corpus: Corpus, plan: LanguageModelPlan, alphabet: str) -> PieceTokenizer:
+    """Pieces that are learnt from sentences spread over the text."""
+    starts_s = np.flatnonzero(corpus.tokens == BEGIN)
+    ends_s = np.flatnonzero(corpus.tokens == END)
+    chosen = np.arange(len(starts_s))
+    if len(chosen) > _LEARNT_FROM:
+        chosen = np.array(sorted(random.Random(plan.seed).sample(range(len(chosen)), _LEARNT_FROM)))
+    sentences = (
+        " ".join(corpus.vocabulary[word] for word in corpus.tokens[starts_s[one] + 1 : ends_s[one]]) for one in chosen
+    )
+    config = TokenizerConfig(kind="unigram", size=plan.pieces, alphabet=alphabet)
+    try:
+        tokenizer = settled(config, sentences).build()
+    except RecipeError as error:
+        raise LanguageModelError(f"--pieces {plan.pieces}: {error.message}", "A short text has few pieces.") from None
+    assert isinstance(tokenizer, PieceTokenizer)
+    return tokenizer
+
+
+def _spelled(corpus: Corpus, tokenizer: PieceTokenizer) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.int64]]:
+    """All pieces of the text (N,), and where in them its sentences begin (K,). Words that cannot be spelled go."""
+    spellings = [_spelling(word, tokenizer) for word in corpus.vocabulary]
+    lengths_v = np.array([len(one) for one in spellings])
+    offsets_v = np.concatenate(([0], np.cumsum(lengths_v)[:-1]))
+    flat = np.array([piece for one in spellings for piece in one], dtype=np.min_scalar_type(len(tokenizer)))
+    lengths_w = lengths_v[corpus.tokens]
+    ends_w = np.cumsum(lengths_w)
+    begins_k = (ends_w - lengths_w)[corpus.tokens == BEGIN]
+    # The n-th piece of the text is that of its word which lies as far behind the word's beginning.
+    shifts_n = np.repeat(offsets_v[corpus.tokens] - (ends_w - lengths_w), lengths_w)
+    return flat[shifts_n + np.arange(len(shifts_n))], begins_k
+
+
+def _spelling(word: str, tokenizer: PieceTokenizer) -> list[int]:
+    return [] if tokenizer.unknown(word) else tokenizer.encode(word)
+
+
+def _blocks(begins_k: npt.NDArray[np.int64], pieces: int) -> npt.NDArray[np.int64]:
+    """Where blocks of text begin (B,): with a sentence, the last one that the block before does not hold whole."""
+    starts = []
+    place = 0
+    while place < len(begins_k) and begins_k[place] + BLOCK <= pieces:
+        starts.append(begins_k[place])
+        place = max(place + 1, int(np.searchsorted(begins_k, begins_k[place] + BLOCK, side="right")) - 1)
+    if not starts:
+        raise LanguageModelError(
+            f"the text has {pieces} pieces of words, less than the {BLOCK} of one block",
+            "A neural language model needs millions of words.",
+        )
+    return np.array(starts, dtype=np.int64)
+
+
+def _order(starts_b: npt.NDArray[np.int64], seed: int, number: int) -> npt.NDArray[np.int64]:
+    """The blocks in the order of this pass."""
+    return np.random.default_rng((seed, number)).permutation(starts_b)
+
+
+def _dev_sentences(path: Path, alphabet: str, tokenizer: PieceTokenizer) -> list[tuple[list[int], int]]:
+    """The pieces of each sentence, and how many words they are."""
+    corpus = read_corpus([path], "words", alphabet)
+    sentences: list[tuple[list[int], int]] = []
+    for word in corpus.tokens.tolist():
+        if word == BEGIN:
+            sentences.append(([], 0))
+        elif word not in (END, UNKNOWN):
+            pieces, count = sentences[-1]
+            sentences[-1] = ([*pieces, *_spelling(corpus.vocabulary[word], tokenizer)], count + 1)
+    return sentences
+
+
+def _perplexity(model: TransformerLM, sentences: Sequence[tuple[list[int], int]], device: torch.device) -> float:
+    """A word, of sentences by themselves."""
+    total = 0.0
+    with torch.no_grad():
+        for first in range(0, len(sentences), 32):
+            group = [pieces for pieces, _ in sentences[first : first + 32]]
+            labels_bt = torch.full((len(group), max(map(len, group))), BLANK)
+            for row_t, pieces in zip(labels_bt, group, strict=True):
+                row_t[: len(pieces)] = torch.tensor(pieces)
+            total -= float(model(labels_bt.to(device)).float().sum())
+    return exp(total / sum(count for _, count in sentences))
+
+
+def _keep(path: Path, about: dict[str, Any], step: int, model: TransformerLM, optimizer: torch.optim.Optimizer) -> None:
+    tensors = checkpoint.prefixed("model", checkpoint.model_tensors(model))
+    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(optimizer))
+    checkpoint.save(path, tensors, {"about": about, "step": step})
+
+
+def _resumed(path: Path, about: dict[str, Any], model: TransformerLM, optimizer: torch.optim.Optimizer) -> int:
+    """Steps that were done, after the state of then was put back."""
+    tensors, state = checkpoint.load(path)
+    differing = sorted(name for name in about if about[name] != state.get("about", {}).get(name))
+    # How fast it goes may change.
+    if changed := [name for name in differing if name not in ("compiled", "precision")]:
+        raise LanguageModelError(
+            f"{path}: is of a training with another {changed[0]} ({state.get('about', {}).get(changed[0])!r})",
+            "Give what was given then, or start again without --resume.",
+        )
+    model.load_state_dict(checkpoint.unprefixed("model", tensors))
+    checkpoint.load_optimizer(optimizer, checkpoint.unprefixed("optimizer", tensors))
+    return int(state["step"])
