@@ -20,6 +20,7 @@ from steno.runtime.folder import CARD, read_config, write_config
 
 HOME = Path(__file__).resolve().parent.parent / "steno" / "bundled"
 MOST_BYTES = 20_000_000
+_PATHS = ("manifest", "data", "lexicon", "file", "texts", "dev")
 
 
 def _without_folders(told: Any, key: str = "") -> Any:
@@ -27,12 +28,12 @@ def _without_folders(told: Any, key: str = "") -> Any:
     if isinstance(told, dict):
         return {inner: _without_folders(value, inner) for inner, value in told.items()}
     if isinstance(told, list):
-        return [_without_folders(value) for value in told]
+        return [_without_folders(value, key) for value in told]
     if key == "started_from":
         return "the model of the step before"
     if key == "model":
         return "a step of its training"
-    return Path(told).name if key in ("manifest", "data", "lexicon") else told
+    return Path(told).name if key in _PATHS and told else told
 
 
 def main(

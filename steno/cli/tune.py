@@ -120,6 +120,8 @@ def tune(
         typer.echo("phonemes    " + ", ".join(f"{share:g}: {wer:.1%}" for share, wer in tuned.shares.items()))
     if tuned.neural:
         typer.echo("neural LM   " + ", ".join(f"{weight:g}: {wer:.1%}" for weight, wer in tuned.neural.items()))
+        if not config.neural_weight:
+            typer.echo(f"left out    {neural}: it does not help", err=True)
     typer.echo(f"best        {_weights(config)}, beam {config.beam}")
     if second := _second_pass(config):
         typer.echo(f"second pass {second}")

@@ -49,14 +49,13 @@ class Readings:
     neural_n: Scores
 
     def scores(self, config: DecodingConfig) -> Scores:
-        """Their scores (N,) after the second pass."""
-        first_n = np.array([one.score for one in self.found])
-        return (
-            first_n
-            + config.phoneme_share * self.sounds_n
-            + config.neural_weight * self.neural_n
-            - config.neural_share * config.lm_weight * self.ngrams_n
-        )
+        """Their scores (N,) after the second pass; -inf where the phonemes do not fit into the frames."""
+        score_n = np.array([one.score for one in self.found])
+        if config.phoneme_share:
+            score_n = score_n + config.phoneme_share * self.sounds_n
+        score_n = score_n + config.neural_weight * self.neural_n
+        score_n = score_n - config.neural_share * config.lm_weight * self.ngrams_n
+        return np.where(np.isnan(score_n), -np.inf, score_n)
 
     def ordered(self, config: DecodingConfig) -> list[Hypothesis]:
         """The readings with their new scores, best first."""
