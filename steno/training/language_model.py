@@ -1,10 +1,11 @@
 """Training of a neural language model on text."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from math import exp
+from itertools import count
+from math import exp, isfinite
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -126,8 +127,7 @@ def train_language_model(
     config = OptimizerConfig(kind="muon", lr=plan.lr, weight_decay=plan.weight_decay)
     optimizer = build_optimizer(model, config)
     batch = min(plan.batch, len(starts_b))
-    a_pass = len(starts_b) // batch
-    steps = max(1, round(plan.epochs * a_pass))
+    steps = max(1, round(plan.epochs * (len(starts_b) // batch)))
     about = {
         **asdict(plan),
         "texts": [str(text) for text in texts],
@@ -148,9 +148,10 @@ def train_language_model(
     compute = torch.compile(loss_of) if plan.compiled else loss_of
     lately: list[float] = []
     since, places_t = monotonic(), np.arange(BLOCK)
+    batches = _batches(starts_b, batch, plan.seed, first)
     for step in range(first, steps):
         set_learning_rate(optimizer, plan.lr * one_cycle(step / steps, _SCHEDULE))
-        chosen_b = _order(starts_b, plan.seed, step // a_pass)[step % a_pass * batch :][:batch]
+        chosen_b = next(batches)
         labels_bt = torch.from_numpy(pieces_n[chosen_b[:, None] + places_t].astype(np.int64)).to(device)
         loss = compute(labels_bt)
         loss.backward()
@@ -158,6 +159,10 @@ def train_language_model(
         optimizer.step()
         optimizer.zero_grad()
         lately.append(loss.item())
+        if not isfinite(lately[-1]):
+            raise LanguageModelError(
+                f"step {step + 1}: the loss is no number any more", "Take a lower --lr; --resume goes on before that."
+            )
         if (step + 1) % max(1, steps // _REPORTS) == 0 or step + 1 == steps:
             with cast():
                 dev_perplexity = _perplexity(model, dev_texts, device) if dev_texts else None
@@ -228,9 +233,13 @@ def _blocks(begins_k: npt.NDArray[np.int64], pieces: int) -> npt.NDArray[np.int6
     return np.array(starts, dtype=np.int64)
 
 
-def _order(starts_b: npt.NDArray[np.int64], seed: int, number: int) -> npt.NDArray[np.int64]:
-    """The blocks in the order of this pass."""
-    return np.random.default_rng((seed, number)).permutation(starts_b)
+def _batches(starts_b: npt.NDArray[np.int64], batch: int, seed: int, first: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Blocks without end, from this batch on: each pass has an order of its own, and leaves out what fills no batch."""
+    a_pass = len(starts_b) // batch
+    for number in count(first // a_pass):
+        order_b = np.random.default_rng((seed, number)).permutation(starts_b)
+        for place in range(first % a_pass if number == first // a_pass else 0, a_pass):
+            yield order_b[place * batch :][:batch]
 
 
 def _dev_sentences(path: Path, alphabet: str, tokenizer: PieceTokenizer) -> list[tuple[list[int], int]]:
@@ -241,8 +250,8 @@ def _dev_sentences(path: Path, alphabet: str, tokenizer: PieceTokenizer) -> list
         if word == BEGIN:
             sentences.append(([], 0))
         elif word not in (END, UNKNOWN):
-            pieces, count = sentences[-1]
-            sentences[-1] = ([*pieces, *_spelling(corpus.vocabulary[word], tokenizer)], count + 1)
+            pieces, words = sentences[-1]
+            sentences[-1] = ([*pieces, *_spelling(corpus.vocabulary[word], tokenizer)], words + 1)
     return sentences
 
 
@@ -256,7 +265,7 @@ def _perplexity(model: TransformerLM, sentences: Sequence[tuple[list[int], int]]
             for row_t, pieces in zip(labels_bt, group, strict=True):
                 row_t[: len(pieces)] = torch.tensor(pieces)
             total -= float(model(labels_bt.to(device)).float().sum())
-    return exp(total / sum(count for _, count in sentences))
+    return exp(total / sum(words for _, words in sentences))
 
 
 def _keep(path: Path, about: dict[str, Any], step: int, model: TransformerLM, optimizer: torch.optim.Optimizer) -> None:
