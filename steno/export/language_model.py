@@ -21,6 +21,8 @@ TOLERANCE = 0.05
 """Greatest difference of ln of a piece's chance, on average, between torch and the graph in 8 bits that is accepted."""
 _EMBEDDING = "classifier.weight"
 _TABLE: Stored = {"Gather": ((0,), 0), "Transpose": ((0,), 0)}
+_WIDE: Stored = {"MatMul": ((1,), 1)}
+"""Products with squares, a few of which are so large that one scale of 8 bits would round most of them to 0."""
 
 
 def write_language_model(model: TransformerLM, tokenizer: PieceTokenizer, path: Path, about: dict[str, Any]) -> float:
@@ -51,7 +53,9 @@ def write_language_model(model: TransformerLM, tokenizer: PieceTokenizer, path: 
             opset_version=17,
             dynamo=False,
         )
-        graph = stored_in_8_bits(quantized(_tied(onnx.load(target))), _TABLE)
+        graph = _tied(onnx.load(target))
+    graph = stored_in_8_bits(graph, _WIDE, lambda node: "/down/" in node.name)
+    graph = stored_in_8_bits(quantized(graph), _TABLE)
     held = {"kind": tokenizer.kind, "pieces": tokenizer.pieces, "alphabet": tokenizer.alphabet, "about": about}
     helper.set_model_props(graph, {METADATA: orjson.dumps(held).decode()})
     partial = path.with_name(path.name + ".part")

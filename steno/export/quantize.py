@@ -121,13 +121,15 @@ def _whole(made_by: dict[str, NodeProto], rounding: NodeProto) -> str | None:
     return wholes.pop() if len(wholes) == 1 else None
 
 
-def stored_in_8_bits(model: ModelProto, stored: Stored = _STORED) -> ModelProto:
+def stored_in_8_bits(
+    model: ModelProto, stored: Stored = _STORED, which: Callable[[NodeProto], bool] = lambda node: True
+) -> ModelProto:
     """Weights, by default those of GRUs and of large convolutions, in 8 bits, widened when the graph is loaded."""
     graph = _Graph(model)
     widened: dict[str, str] = {}
 
     def rewrite(node: NodeProto) -> list[NodeProto]:
-        if node.op_type not in stored:
+        if node.op_type not in stored or not which(node):
             return [node]
         places, axis = stored[node.op_type]
         nodes: list[NodeProto] = []
