@@ -22,6 +22,8 @@ _RESCALED = 4
 """Frames after which chances are made large again."""
 _MOST = 200
 """Readings of one utterance that are compared."""
+_JUDGED = 50
+"""Of them, the best so far, which the neural language model is asked about: more cost time and change nothing."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -72,12 +74,14 @@ class SecondPass:
         ngrams: ln of the chance of words, by the language model that beam search has.
         pronunciations: what words sound like, where a model writes phonemes.
         neural: a neural language model, where there is one.
+        share: of the acoustic score that the phonemes give.
     """
 
     tokenizer: Tokenizer
     ngrams: Callable[[Sequence[str]], float]
     pronunciations: Pronunciations | None = None
     neural: TextScorer | None = None
+    share: float = 0.0
 
     def readings(self, found: Sequence[Hypothesis], letters_tv: Emission, phonemes_tp: Emission) -> Readings:
         """What the witnesses say of an utterance's readings.
@@ -99,11 +103,20 @@ class SecondPass:
         if self.pronunciations is not None and (heard := self._heard(self.pronunciations, texts)):
             spelled = list(heard)
             sounds_n = log_likelihoods(phonemes_tp, list(heard.values())) - log_likelihoods(letters_tv, spelled)
-        ngrams_n, neural_n = np.zeros(len(spelled)), np.zeros(len(spelled))
+        ngrams_n = neural_n = np.zeros(len(spelled))
         if self.neural is not None:
+            kept = self._best([best[one] for one in spelled], sounds_n)
+            spelled, sounds_n = [spelled[place] for place in kept], sounds_n[kept]
             ngrams_n = np.array([self.ngrams(texts[one]) for one in spelled])
             neural_n = self.neural.log_likelihoods([" ".join(texts[one]) for one in spelled])
         return Readings([best[one] for one in spelled], sounds_n, ngrams_n, neural_n)
+
+    def _best(self, found: Sequence[Hypothesis], sounds_n: Scores) -> list[int]:
+        """Which readings are the best so far, in their order."""
+        score_n = np.array([one.score for one in found])
+        if self.share:
+            score_n = score_n + self.share * np.nan_to_num(sounds_n, nan=-np.inf)
+        return sorted(np.argsort(-score_n, kind="stable")[:_JUDGED].tolist())
 
     @staticmethod
     def _heard(

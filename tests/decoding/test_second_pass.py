@@ -207,6 +207,24 @@ def test_the_neural_one_judges_readings_of_unknown_sound(lm: Path, sounds: Pronu
     assert read(BeamDecoder(TOKENIZER, config, lm, pronunciations=sounds, neural=judge), emission) == "cat"
 
 
+def test_only_the_best_are_judged(lm: Path) -> None:
+    emission = random_emission(40, len(TOKENIZER), 3)
+
+    class Counting(Judge):
+        asked: Sequence[str] = ()
+
+        def log_likelihoods(self, texts: Sequence[str]) -> np.ndarray:
+            self.asked = texts
+            return super().log_likelihoods(texts)
+
+    judge, wide = Counting(), BEAM.model_copy(update={"beam": 5000})
+    heard = BeamDecoder(TOKENIZER, wide, lm, nbest=5000).decode(emission)
+    found = transcript(heard, emission, TOKENIZER.tokens, 0.04, nbest=5000).alternatives
+    BeamDecoder(TOKENIZER, wide.model_copy(update={"neural_weight": 0.1}), lm, neural=judge).decode(emission)
+    assert len(found) > 50
+    assert list(judge.asked) == [one.text for one in found][:50]
+
+
 def test_a_second_pass_needs_words(tmp_path: Path, lm: Path) -> None:
     build([lm.with_name("text.txt")], [tmp_path / "letters.bin"], order=2, units="characters")
     config = BEAM.model_copy(update={"neural_weight": 0.5})
