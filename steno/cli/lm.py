@@ -36,9 +36,9 @@ def build(
     import time
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
     from rich.table import Table
 
+    from steno.cli.progress import progress_bar
     from steno.lm.build import build as build_model
     from steno.lm.files import KENLM_ORDER
     from steno.text import ENGLISH
@@ -47,8 +47,7 @@ def build(
     console = Console()
     outputs = [output] if arpa is None else [output, arpa]
     started = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("", total=1.0)
         built = build_model(
             texts,

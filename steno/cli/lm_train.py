@@ -39,10 +39,11 @@ def train(
     import time
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+    from steno.cli.progress import progress_bar
     from steno.errors import LanguageModelError
     from steno.export.language_model import write_language_model
+    from steno.models.language_model import HEAD
     from steno.text import ENGLISH
     from steno.training.language_model import LanguageModelPlan, train_language_model
 
@@ -50,14 +51,13 @@ def train(
         raise LanguageModelError(f"{output}: is written as ONNX", f"Name it {output.with_suffix('.onnx').name}.")
     if not output.parent.is_dir():
         raise LanguageModelError(f"{output}: there is no folder {output.parent}", "Make it first.")
-    if size % 64:
-        raise LanguageModelError(f"--size {size} is not a multiple of 64", "For instance 192, 256 or 512.")
+    if size % HEAD:
+        raise LanguageModelError(f"--size {size} is not a multiple of {HEAD}", "For instance 192, 256 or 512.")
     plan = LanguageModelPlan(pieces, size, layers, epochs, batch, lr, seed=seed, precision=precision, compiled=compile)
     kept = output.with_name(output.name + ".checkpoint")
     console = Console()
     started = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("", total=1.0)
 
         def watch(report: "Report") -> None:

@@ -138,7 +138,7 @@ def tune(
     }
     if lexicon is not None:
         measured |= {"lexicon": str(lexicon), "lexicon_words": len(own)}
-    if config.neural_weight and neural is not None and judge is not None:
+    if config.neural_weight and judge is not None:
         measured["neural_lm"] = {"file": str(neural), **judge.about}
     told = (
         f"Beam search keeps {config.beam} readings and weighs the language model `{config.lm}` ({lm.name}) with "

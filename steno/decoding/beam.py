@@ -93,9 +93,7 @@ class BeamDecoder:
                 raise DecodingError(
                     "a second pass needs a language model of words", "Build one with steno lm build --units words."
                 )
-            self._second = SecondPass(
-                self._tokenizer, self._search.log_likelihood, sounds, neural, config.phoneme_share
-            )
+            self._second = SecondPass(self._tokenizer, config, self._search.log_likelihood, sounds, neural)
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """Readings of an emission (T, V) with different paths, best first."""

@@ -71,17 +71,17 @@ class SecondPass:
 
     Args:
         tokenizer: of the letters.
+        config: the weights, by which the readings that the neural language model is asked about are chosen.
         ngrams: ln of the chance of words, by the language model that beam search has.
         pronunciations: what words sound like, where a model writes phonemes.
         neural: a neural language model, where there is one.
-        share: of the acoustic score that the phonemes give.
     """
 
     tokenizer: Tokenizer
+    config: DecodingConfig
     ngrams: Callable[[Sequence[str]], float]
     pronunciations: Pronunciations | None = None
     neural: TextScorer | None = None
-    share: float = 0.0
 
     def readings(self, found: Sequence[Hypothesis], letters_tv: Emission, phonemes_tp: Emission) -> Readings:
         """What the witnesses say of an utterance's readings.
@@ -103,20 +103,18 @@ class SecondPass:
         if self.pronunciations is not None and (heard := self._heard(self.pronunciations, texts)):
             spelled = list(heard)
             sounds_n = log_likelihoods(phonemes_tp, list(heard.values())) - log_likelihoods(letters_tv, spelled)
-        ngrams_n = neural_n = np.zeros(len(spelled))
-        if self.neural is not None:
-            kept = self._best([best[one] for one in spelled], sounds_n)
-            spelled, sounds_n = [spelled[place] for place in kept], sounds_n[kept]
-            ngrams_n = np.array([self.ngrams(texts[one]) for one in spelled])
-            neural_n = self.neural.log_likelihoods([" ".join(texts[one]) for one in spelled])
-        return Readings([best[one] for one in spelled], sounds_n, ngrams_n, neural_n)
-
-    def _best(self, found: Sequence[Hypothesis], sounds_n: Scores) -> list[int]:
-        """Which readings are the best so far, in their order."""
-        score_n = np.array([one.score for one in found])
-        if self.share:
-            score_n = score_n + self.share * np.nan_to_num(sounds_n, nan=-np.inf)
-        return sorted(np.argsort(-score_n, kind="stable")[:_JUDGED].tolist())
+        nothing_n = np.zeros(len(spelled))
+        heard_so_far = Readings([best[one] for one in spelled], sounds_n, nothing_n, nothing_n)
+        if self.neural is None:
+            return heard_so_far
+        kept = sorted(np.argsort(-heard_so_far.scores(self.config), kind="stable")[:_JUDGED].tolist())
+        judged = [texts[spelled[place]] for place in kept]
+        return Readings(
+            [heard_so_far.found[place] for place in kept],
+            sounds_n[kept],
+            np.array([self.ngrams(words) for words in judged]),
+            self.neural.log_likelihoods([" ".join(words) for words in judged]),
+        )
 
     @staticmethod
     def _heard(

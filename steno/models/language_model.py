@@ -37,11 +37,12 @@ class TransformerLM(nn.Module):
 
     def forward(self, labels_bt: Tensor) -> Tensor:
         """ln of the chance of each piece after those before it (B, T), of labels (B, T); 0 where a label is 0."""
-        log_probs_btv = self.logits(F.pad(labels_bt[:, :-1], (1, 0), value=BLANK)).log_softmax(-1)
+        log_probs_btv = self.logits(labels_bt).log_softmax(-1)
         return log_probs_btv.gather(-1, labels_bt[..., None])[..., 0] * (labels_bt != BLANK)
 
-    def logits(self, before_bt: Tensor) -> Tensor:
-        """Scores (B, T, V) of the pieces that follow the pieces (B, T) so far; a text begins with label 0."""
+    def logits(self, labels_bt: Tensor) -> Tensor:
+        """Scores (B, T, V) of all pieces in the place of each label (B, T), by the labels before it."""
+        before_bt = F.pad(labels_bt[:, :-1], (1, 0), value=BLANK)
         x_btd = F.embedding(before_bt, self.classifier.weight) * sqrt(self.classifier.in_features)
         if torch.is_autocast_enabled(x_btd.device.type):
             x_btd = x_btd.to(torch.get_autocast_dtype(x_btd.device.type))

@@ -8,7 +8,7 @@ from itertools import count
 from math import exp, isfinite
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from steno.errors import LanguageModelError, RecipeError
-from steno.lm.corpus import BEGIN, END, UNKNOWN, Corpus, Progress, read_corpus
+from steno.lm.corpus import BEGIN, END, Corpus, Progress, read_corpus
 from steno.models.language_model import TransformerLM
 from steno.text import BLANK, PieceTokenizer, TokenizerConfig
 from steno.training import checkpoint
@@ -31,6 +31,7 @@ _LEARNT_FROM = 200_000
 """Sentences that the pieces are learnt from."""
 _SCHEDULE = ScheduleConfig(warmup=0.04)
 _CLIP = 1.0
+_REPORTS = 20
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,14 @@ def train_language_model(
         watch: is told how training stands, twenty times.
 
     Raises:
-        LanguageModelError: a text cannot be used, or is too short.
-        ModelError: there is nothing to resume, or it is of another plan or text.
+        LanguageModelError: a text cannot be used, or is too short, or what is resumed is of another plan or text.
+        ModelError: there is nothing to resume.
     """
     corpus = read_corpus(texts, "words", alphabet, progress=progress)
     progress("learning pieces", 0.0)
     tokenizer = _pieces(corpus, plan, alphabet)
     pieces_n, begins_k = _spelled(corpus, tokenizer)
-    words_per_piece = (len(corpus.tokens) - 2 * corpus.sentences) / len(pieces_n)
+    words_per_piece = _words(corpus) / len(pieces_n)
     starts_b = _blocks(begins_k, len(pieces_n))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(plan.seed)
@@ -131,18 +132,18 @@ def train_language_model(
     about = {
         **asdict(plan),
         "texts": [str(text) for text in texts],
-        "words": len(corpus.tokens) - 2 * corpus.sentences,
+        "words": _words(corpus),
         "sentences": corpus.sentences,
     }
     del corpus
     first = _resumed(kept, about, model, optimizer) if resume and kept is not None else 0
-    dev_texts = _dev_sentences(dev, alphabet, tokenizer) if dev is not None else []
+    dev_text = _DevText.read(dev, alphabet, tokenizer) if dev is not None else None
     halved = plan.precision == "bf16" or (plan.precision == "auto" and device.type == "cuda")
     cast = partial(torch.autocast, device.type, torch.bfloat16, enabled=halved)
 
     def loss_of(labels_bt: Tensor) -> Tensor:
         with cast():
-            scores_btv = model.logits(F.pad(labels_bt[:, :-1], (1, 0), value=BLANK))
+            scores_btv = model.logits(labels_bt)
         return F.cross_entropy(scores_btv.flatten(0, 1).float(), labels_bt.flatten())
 
     compute = torch.compile(loss_of) if plan.compiled else loss_of
@@ -165,20 +166,21 @@ def train_language_model(
             )
         if (step + 1) % max(1, steps // _REPORTS) == 0 or step + 1 == steps:
             with cast():
-                dev_perplexity = _perplexity(model, dev_texts, device) if dev_texts else None
+                dev_perplexity = dev_text.perplexity(model, device) if dev_text is not None else None
             if kept is not None:
                 _keep(kept, about, step + 1, model, optimizer)
             seconds = monotonic() - since
             done = (step + 1 - first) * batch * BLOCK * words_per_piece
             watch(Report(step + 1, steps, exp(sum(lately) / len(lately)), dev_perplexity, done / seconds))
             lately = []
-    if dev_texts:
-        dev_perplexity = _perplexity(model, dev_texts, device)
-        about |= {"dev": str(dev), "dev_perplexity": round(dev_perplexity, 2)}
+    if dev_text is not None:
+        about |= {"dev": str(dev), "dev_perplexity": round(dev_text.perplexity(model, device), 2)}
     return Trained(model.eval().cpu(), tokenizer, about)
 
 
-_REPORTS = 20
+def _words(corpus: Corpus) -> int:
+    """How many words a corpus has."""
+    return len(corpus.tokens) - 2 * corpus.sentences
 
 
 def _pieces(corpus: Corpus, plan: LanguageModelPlan, alphabet: str) -> PieceTokenizer:
@@ -242,30 +244,30 @@ def _batches(starts_b: npt.NDArray[np.int64], batch: int, seed: int, first: int)
             yield order_b[place * batch :][:batch]
 
 
-def _dev_sentences(path: Path, alphabet: str, tokenizer: PieceTokenizer) -> list[tuple[list[int], int]]:
-    """The pieces of each sentence, and how many words they are."""
-    corpus = read_corpus([path], "words", alphabet)
-    sentences: list[tuple[list[int], int]] = []
-    for word in corpus.tokens.tolist():
-        if word == BEGIN:
-            sentences.append(([], 0))
-        elif word not in (END, UNKNOWN):
-            pieces, words = sentences[-1]
-            sentences[-1] = ([*pieces, *_spelling(corpus.vocabulary[word], tokenizer)], words + 1)
-    return sentences
+@dataclass(frozen=True)
+class _DevText:
+    """Sentences in pieces, and how many words they are."""
 
+    sentences: list[npt.NDArray[np.integer]]
+    words: int
 
-def _perplexity(model: TransformerLM, sentences: Sequence[tuple[list[int], int]], device: torch.device) -> float:
-    """A word, of sentences by themselves."""
-    total = 0.0
-    with torch.no_grad():
-        for first in range(0, len(sentences), 32):
-            group = [pieces for pieces, _ in sentences[first : first + 32]]
-            labels_bt = torch.full((len(group), max(map(len, group))), BLANK)
-            for row_t, pieces in zip(labels_bt, group, strict=True):
-                row_t[: len(pieces)] = torch.tensor(pieces)
-            total -= float(model(labels_bt.to(device)).float().sum())
-    return exp(total / sum(words for _, words in sentences))
+    @classmethod
+    def read(cls, path: Path, alphabet: str, tokenizer: PieceTokenizer) -> Self:
+        corpus = read_corpus([path], "words", alphabet)
+        pieces_n, begins_k = _spelled(corpus, tokenizer)
+        return cls(np.split(pieces_n, begins_k[1:]), _words(corpus))
+
+    def perplexity(self, model: TransformerLM, device: torch.device) -> float:
+        """A word, of the sentences by themselves."""
+        total = 0.0
+        with torch.no_grad():
+            for first in range(0, len(self.sentences), 32):
+                group = self.sentences[first : first + 32]
+                labels_bt = torch.full((len(group), max(map(len, group))), BLANK)
+                for row_t, pieces in zip(labels_bt, group, strict=True):
+                    row_t[: len(pieces)] = torch.from_numpy(pieces.astype(np.int64))
+                total -= float(model(labels_bt.to(device)).float().sum())
+        return exp(total / self.words)
 
 
 def _keep(path: Path, about: dict[str, Any], step: int, model: TransformerLM, optimizer: torch.optim.Optimizer) -> None:
