@@ -144,7 +144,7 @@ def update(model: "AcousticModel", optimizer: "torch.optim.Optimizer", loss: "Te
     optimizer.zero_grad()
 
 
-def loss_of(model: "torch.nn.Module", recipe: "Recipe", samples_bn: "Tensor", labels: int, precision: str) -> "Tensor":
+def loss_of(model: "AcousticModel", recipe: "Recipe", samples_bn: "Tensor", labels: int, precision: str) -> "Tensor":
     import torch
     from torch.nn import functional as F
 
@@ -158,7 +158,7 @@ def loss_of(model: "torch.nn.Module", recipe: "Recipe", samples_bn: "Tensor", la
     spoken = min(int(CHARACTERS_A_SECOND * length / recipe.features.sample_rate), int(frames_b[0]) // 2)
     labels_bl = torch.randint(1, labels + 1, (count, spoken), device=device)
     spoken_b = torch.full((count,), spoken, device=device)
-    layers = log_probs if recipe.intermediate else log_probs[None]
+    layers = model.heads(log_probs).labels_lbtv
     losses = [F.ctc_loss(layer.transpose(0, 1), labels_bl, frames_b, spoken_b) for layer in layers]
     return torch.stack(losses).mean()
 

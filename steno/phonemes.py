@@ -18,6 +18,9 @@ from steno.errors import ModelError, StenoError
 PRONUNCIATIONS = "pronunciations.tsv.gz"
 """What words sound like, in a model folder: a word, a tab and its phonemes a line."""
 
+STATES_A_PHONEME = 3
+"""The beginning, the middle and the end of each phoneme, and of silence, which stands before them."""
+
 Spelling = tuple[str, ...]
 
 _ENGLISH: dict[str, Spelling] = {
@@ -31,6 +34,27 @@ _ENGLISH: dict[str, Spelling] = {
 """Distinctions that espeak-ng makes in English words and few hours of speech cannot teach, or foreign sounds."""
 _ENGLISH_WORDS: dict[str, Spelling] = {"a": ("ə",)}
 """What espeak-ng takes for a letter's name where it stands alone."""
+
+
+class FrameConfig(Strict):
+    """Which state of which phoneme is heard in each frame, as a third target while a model is trained.
+
+    The training recordings are aligned before the first epoch, from nothing but what their words sound like. Frames
+    whose sounds are known teach them far sooner than CTC, which has to find out where they are; later CTC knows better.
+    So their share of the loss falls from ``weight`` evenly to ``last_weight``, over the share ``until`` of the epochs.
+
+    Source: Sak et al., "Fast and Accurate Recurrent Neural Network Acoustic Models for Speech Recognition",
+    Interspeech 2015, for CTC after such training.
+    """
+
+    weight: Fraction = 0.6
+    last_weight: Fraction = 0.2
+    until: Fraction = 0.6
+
+    def share(self, epoch: int, epochs: int) -> float:
+        """Of the loss in an epoch, counted from 0, of so many."""
+        progress = min(1.0, epoch / (self.until * epochs)) if self.until else 1.0
+        return self.weight + (self.last_weight - self.weight) * progress
 
 
 class PhonemeConfig(Strict):
@@ -47,12 +71,18 @@ class PhonemeConfig(Strict):
     voice: str = Field("en-us", description="espeak-ng's voice, which pronounces the words")
     block: int = Field(ge=1)
     weight: Fraction = 0.3
+    frames: FrameConfig | None = None
     symbols: tuple[str, ...] = ()
 
     @property
     def labels(self) -> int:
         """Labels of the second target: the blank, which is 0, and the phonemes from 1."""
         return len(self.symbols) + 1
+
+    @property
+    def states(self) -> int:
+        """States of silence, which come first, and of the phonemes."""
+        return STATES_A_PHONEME * (len(self.symbols) + 1)
 
 
 def pronounce(words: Iterable[str], voice: str) -> dict[str, Spelling]:

@@ -1,14 +1,22 @@
-"""Changes to the training audio: speed, tempo, echo, noise and gain. All of them in numpy, before batching."""
+"""Changes to the training audio: speed, tempo, echo, noise, gain and MP3. All of them in numpy, before batching."""
+
+import io
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 from steno.audio import Samples, resample
-from steno.data.config import AugmentConfig, SilenceConfig
+from steno.data.config import AugmentConfig, SilenceConfig, mp3_bit_rates
 from steno.data.rooms import reverberate, room
 from steno.data.tempo import change_tempo
 
 Spectrum = npt.NDArray[np.float64]
+
+_SMALLEST_MP3 = 0.999
+"""libsndfile's compression level goes from 0, for the highest bit rate, to 1, for the lowest, which it refuses."""
+_MP3_DELAY = 1105
+"""Samples by which encoder and decoder together are late."""
 
 
 def augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Generator, sample_rate: int) -> Samples:
@@ -26,6 +34,9 @@ def augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Ge
         )
     if settings.gain_db:
         samples = change_gain(samples, generator.uniform(*settings.gain_db))
+    if settings.codec and generator.random() < settings.codec.probability:
+        low, high = settings.codec.kbit
+        samples = through_mp3(samples, int(generator.integers(low, high, endpoint=True)), sample_rate)
     return samples
 
 
@@ -73,6 +84,31 @@ def add_noise(samples: Samples, snr_db: float, slope: float, generator: np.rando
     noise = coloured_noise(len(samples), slope, generator)
     noise *= np.sqrt(power / 10 ** (snr_db / 10) / max(float(np.mean(np.square(noise))), 1e-20))
     return samples + noise.astype(np.float32)
+
+
+def through_mp3(samples: Samples, kbit: int, sample_rate: int) -> Samples:
+    """(N,) samples as an MP3 of the nearest bit rate in kbit/s gives them back.
+
+    Raises:
+        ValueError: MP3 has no such sample rate.
+    """
+    slowest, fastest = mp3_bit_rates(sample_rate)
+    level = (fastest - min(max(kbit, slowest), fastest)) / (fastest - slowest)
+    file = io.BytesIO()
+    soundfile.write(
+        file,
+        samples,
+        sample_rate,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        compression_level=min(level, _SMALLEST_MP3),
+        bitrate_mode="CONSTANT",
+    )
+    file.seek(0)
+    found: Samples = soundfile.read(file, dtype="float32")[0]
+    if len(found) > len(samples):  # at few kbit/s the header that tells what to cut off has no room
+        found = found[_MP3_DELAY:]
+    return np.pad(found[: len(samples)], (0, max(0, len(samples) - len(found))))
 
 
 def without_speech(

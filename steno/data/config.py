@@ -47,6 +47,38 @@ class EchoConfig(Strict):
     direct_db: tuple[float, float] = (0.0, 12.0)
 
 
+_MP3 = {
+    (8_000, 11_025, 12_000): (8, 64),
+    (16_000, 22_050, 24_000): (8, 160),
+    (32_000, 44_100, 48_000): (32, 320),
+}
+
+
+def mp3_bit_rates(sample_rate: int) -> tuple[int, int]:
+    """The lowest and the highest in kbit/s, of MP3s of a sample rate in Hz.
+
+    Source: ISO/IEC 11172-3, 13818-3, and the extension for lower sample rates that is known as MPEG 2.5.
+
+    Raises:
+        ValueError: MP3 has no such sample rate.
+    """
+    for sample_rates, bit_rates in _MP3.items():
+        if sample_rate in sample_rates:
+            return bit_rates
+    raise ValueError(f"augment.codec: an MP3 has no sample rate of {sample_rate} Hz")
+
+
+class CodecConfig(Strict):
+    """MP3 and back, for a share of the utterances.
+
+    At few kbit/s an MP3 has nothing above some frequency, and gaps below it: a model that never heard that takes them
+    for something else. ``kbit`` is the range of its bit rates.
+    """
+
+    probability: Fraction = 0.5
+    kbit: tuple[Annotated[int, Field(ge=8, le=320)], Annotated[int, Field(ge=8, le=320)]] = (16, 48)
+
+
 class SilenceConfig(Strict):
     """Recordings in which nobody speaks, in the place of a share of the utterances.
 
@@ -72,6 +104,7 @@ class AugmentConfig(Strict):
     echo: EchoConfig | None = None
     gain_db: tuple[float, float] | None = None
     noise: NoiseConfig | None = None
+    codec: CodecConfig | None = None
     silence: SilenceConfig | None = None
     vocal_tract: float | None = Field(None, gt=0, le=0.3)
     mask: MaskConfig | None = None

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from steno import audio
 from steno.audio import Samples
+from steno.data.alignment import Alignment, States
 from steno.data.augment import augmented, gives_way_to, lasting, without_speech
 from steno.data.batching import Indices, share
 from steno.data.config import AugmentConfig
@@ -38,19 +39,24 @@ class Failure:
 
 @dataclass(frozen=True)
 class Item:
-    """One utterance, ready to be batched; ``phonemes`` where all its words can be pronounced."""
+    """One utterance, ready to be batched.
+
+    ``phonemes`` are there where all its words can be pronounced, ``states`` where it was aligned with them.
+    """
 
     index: int
     samples: Samples
     labels: list[int]
     uniform: list[float]
     phonemes: list[int] | None = None
+    states: States | None = None
 
 
 class Batch(NamedTuple):
     """Utterances padded to the longest. B may be 0, where every utterance of the batch failed.
 
-    ``phoneme_lengths_b`` is -1 where an utterance's phonemes are not known.
+    ``phoneme_lengths_b`` is -1 where an utterance's phonemes are not known. ``states_bs`` are those of the recordings
+    before they were augmented, and ``state_lengths_b`` is 0 where they are not known.
     """
 
     indices_b: Tensor
@@ -61,6 +67,8 @@ class Batch(NamedTuple):
     uniform_bk: Tensor
     phonemes_bl: Tensor
     phoneme_lengths_b: Tensor
+    states_bs: Tensor
+    state_lengths_b: Tensor
     failures: list[Failure]
 
     def to(self, device: torch.device) -> "Batch":
@@ -96,6 +104,7 @@ class UtteranceDataset(Dataset[Item | Failure]):
         sample_rate: rate in Hz of the samples that it gives.
         views: sets of random numbers for masks that each utterance gets.
         pronunciations: what the words sound like, where that is trained on.
+        alignment: in which states of the phonemes the frames are, where that is trained on.
     """
 
     def __init__(
@@ -107,11 +116,12 @@ class UtteranceDataset(Dataset[Item | Failure]):
         sample_rate: int = audio.SAMPLE_RATE,
         views: int = 1,
         pronunciations: Pronunciations | None = None,
+        alignment: Alignment | None = None,
     ) -> None:
         self._manifest, self._tokenizer = manifest, tokenizer
         self._augment, self._seed = augment, seed
         self._sample_rate, self._views = sample_rate, views
-        self._pronunciations = pronunciations
+        self._pronunciations, self._alignment = pronunciations, alignment
 
     def __getitem__(self, key: tuple[int, int]) -> Item | Failure:
         number, index = key
@@ -146,13 +156,15 @@ class UtteranceDataset(Dataset[Item | Failure]):
             raise AudioError(f"it lasts {seconds:.1f} s, the manifest states {utterance.duration:.1f} s")
         if self._augment is None:
             return Item(index, samples, labels, [])
+        states = self._alignment.states(index) if self._alignment is not None else None
         if silence := gives_way_to(self._augment, generator):
             samples, labels, text = without_speech(silence, seconds, generator, self._sample_rate), [], ""
+            states = None
         else:
             samples = augmented(samples, self._augment, generator, self._sample_rate)
         count = self._views * self._augment.mask.draws if self._augment.mask else 0
         phonemes = self._pronunciations.spelled(words(text)) if self._pronunciations is not None else None
-        return Item(index, samples, labels, generator.random(count).tolist(), phonemes)
+        return Item(index, samples, labels, generator.random(count).tolist(), phonemes, states)
 
 
 def collate(items: Sequence[Item | Failure], few_lengths: bool = False) -> Batch:
@@ -167,6 +179,7 @@ def collate(items: Sequence[Item | Failure], few_lengths: bool = False) -> Batch
         step = max(1, 2 ** longest.bit_length() // 16)
         longest = math.ceil(longest / step) * step
     draws = len(good[0].uniform) if good else 0
+    states: list[Sequence[int] | States] = [[] if item.states is None else item.states for item in good]
     samples_bn = torch.zeros(len(good), longest)
     for row, item in enumerate(good):
         samples_bn[row, : len(item.samples)] = torch.from_numpy(item.samples)
@@ -179,14 +192,16 @@ def collate(items: Sequence[Item | Failure], few_lengths: bool = False) -> Batch
         torch.tensor([item.uniform for item in good], dtype=torch.float32).reshape(len(good), draws),
         _padded([item.phonemes or [] for item in good]),
         torch.tensor([-1 if item.phonemes is None else len(item.phonemes) for item in good], dtype=torch.int64),
+        _padded(states),
+        torch.tensor([len(row) for row in states], dtype=torch.int64),
         [item for item in items if isinstance(item, Failure)],
     )
 
 
-def _padded(rows: Sequence[list[int]]) -> Tensor:
+def _padded(rows: Sequence[Sequence[int] | States]) -> Tensor:
     padded_bl = torch.zeros(len(rows), max(map(len, rows), default=0), dtype=torch.int64)
     for padded_l, row in zip(padded_bl, rows, strict=True):
-        padded_l[: len(row)] = torch.tensor(row, dtype=torch.int64)
+        padded_l[: len(row)] = torch.as_tensor(row, dtype=torch.int64)
     return padded_bl
 
 

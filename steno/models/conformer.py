@@ -40,7 +40,11 @@ class Place(NamedTuple):
 
 
 class Conformer(nn.Module):
-    """Features to CTC logits: V of letters or pieces and, with ``phonemes``, those of the phonemes after them."""
+    """Features to CTC logits: V of letters or pieces and, with ``phonemes``, those of the phonemes after them.
+
+    While it is trained with ``phonemes.frames``, those of the phonemes' states in each of the feature frames that an
+    output frame is made of come last.
+    """
 
     delay = 0
     """Frames by which a stream is late."""
@@ -56,7 +60,7 @@ class Conformer(nn.Module):
         self.norm = nn.LayerNorm(config.size)
         self.classifier = nn.Linear(config.size, labels)
         self.dropout = Dropout(config.dropout)
-        self.phonemes = _Phonemes(config.size, phonemes.labels) if phonemes else None
+        self.phonemes = _Phonemes(config, phonemes) if phonemes else None
 
     def frames(self, frames_b: Tensor) -> Tensor:
         """Output frames of utterances of so many feature frames."""
@@ -164,18 +168,27 @@ class Conformer(nn.Module):
 class _Phonemes(nn.Module):
     """Logits of P phonemes from the frames of a block; they are added to what the next block gets."""
 
-    def __init__(self, size: int, labels: int) -> None:
+    def __init__(self, config: ConformerConfig, phonemes: PhonemeConfig) -> None:
         super().__init__()
+        size, labels = config.size, phonemes.labels
         self.norm = nn.LayerNorm(size)
         self.classifier = nn.Linear(size, labels)
+        self.states = nn.Linear(size, config.subsampling * phonemes.states) if phonemes.frames else None
         self.heard = nn.Linear(labels, size)
         for parameter in self.heard.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, x_btd: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (B, T, D) → the same with what was heard added, and the logits (B, T, P)."""
-        logits_btp = self.classifier(self.norm(x_btd))
-        return x_btd + self.heard(logits_btp.softmax(dim=-1)), logits_btp
+        """Frames (B, T, D) → the same with what was heard added, and the logits (B, T, P).
+
+        While it is trained, those of states come after them.
+        """
+        normed_btd = self.norm(x_btd)
+        logits_btp = self.classifier(normed_btd)
+        x_btd = x_btd + self.heard(logits_btp.softmax(dim=-1))
+        if self.states is not None and self.training:
+            logits_btp = torch.cat([logits_btp, self.states(normed_btd)], dim=-1)
+        return x_btd, logits_btp
 
 
 class _Subsampling(nn.Module):

@@ -1,5 +1,7 @@
 """From a configuration to a module."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -28,18 +30,33 @@ Encoder = ResCnnBiGru | ResCnnGruStream | Conformer | Jasper | QuartzNet | Wav2V
 """Features (B, T, F) and their frames (B,) to logits (B, T', V) and their frames (B,)."""
 
 
+class Heads(NamedTuple):
+    """Log-probabilities by what they are of.
+
+    Args:
+        labels_lbtv: of the text's labels, at the intermediate layers and, last, at the end (L, B, T, V).
+        phonemes_btp: of the phonemes, (B, T, P).
+        states_bnk: of the phonemes' states in each feature frame, (B, N, K), while these are trained.
+    """
+
+    labels_lbtv: Tensor
+    phonemes_btp: Tensor | None
+    states_bnk: Tensor | None
+
+
 class AcousticModel(nn.Module):
     """Samples to CTC log-probabilities: the front-end and an encoder, the whole of what is trained and exported.
 
     V are the labels of its text; with ``phonemes`` the P labels of these come after them, with chances of their own,
-    and V of what it gives is V + P.
+    and V of what it gives is V + P. While it is trained with ``phonemes.frames`` there follow, with chances of their
+    own too, the K states of the phonemes in each of the feature frames that an output frame is made of.
     """
 
     def __init__(
         self, features: FeatureConfig, model: ModelConfig, labels: int, phonemes: PhonemeConfig | None = None
     ) -> None:
         super().__init__()
-        self.labels = labels
+        self.labels, self._phonemes = labels, phonemes
         self.frontend = Waveform(features) if features.kind == "waveform" else FrontEnd(features)
         self.encoder = build_encoder(features, labels, model, phonemes)
 
@@ -55,7 +72,7 @@ class AcousticModel(nn.Module):
         """Samples (B, N) with their lengths (B,) → log-probabilities (B, T, V) and their frames (B,).
 
         ``masks`` are SpecAugment's settings and random numbers, (B, K), while training. With ``intermediate`` the
-        log-probabilities are (L, B, T, V): those of the encoder's intermediate layers, and the final ones last. With
+        log-probabilities of the text's labels at the encoder's intermediate layers come before all others. With
         ``views`` the whole batch is there so often, one view after the other, and B of the masks and of the output
         is so many times that of the samples. ``vocal_tract`` stretches the frequencies of each utterance and view by up
         to so much, at random.
@@ -72,9 +89,7 @@ class AcousticModel(nn.Module):
         if intermediate:
             taps: list[Tensor] = []
             logits_btv, frames_b = self.encoder(features_btf, frames_b, taps)
-            phonemes_btp = logits_btv[..., self.labels :]
-            taps = [torch.cat([tap_btv, phonemes_btp], dim=-1) for tap_btv in taps]
-            return self.log_probs(torch.stack([*taps, logits_btv])), frames_b
+            return torch.cat([*map(self.log_probs, taps), self.log_probs(logits_btv)], dim=-1), frames_b
         if isinstance(self.encoder, Wav2Vec2):
             logits_btv, frames_b = self.encoder(features_btf, frames_b, masks)
         else:
@@ -82,12 +97,30 @@ class AcousticModel(nn.Module):
         return self.log_probs(logits_btv), frames_b
 
     def log_probs(self, logits: Tensor) -> Tensor:
-        """Of the text's labels and of the phonemes, each by themselves: (…, V) → (…, V)."""
-        logits = logits.float()
-        if logits.shape[-1] == self.labels:
+        """Of the text's labels, of the phonemes and of each frame's states, each by themselves: (…, V) → (…, V)."""
+        logits, phonemes = logits.float(), self._phonemes
+        if phonemes is None or logits.shape[-1] == self.labels:
             return logits.log_softmax(dim=-1)
-        parts = logits[..., : self.labels], logits[..., self.labels :]
-        return torch.cat([part.log_softmax(dim=-1) for part in parts], dim=-1)
+        both = self.labels + phonemes.labels
+        parts = [logits[..., : self.labels].log_softmax(dim=-1), logits[..., self.labels : both].log_softmax(dim=-1)]
+        if logits.shape[-1] > both:
+            states = logits[..., both:].unflatten(-1, (-1, phonemes.states))
+            parts.append(states.log_softmax(dim=-1).flatten(-2))
+        return torch.cat(parts, dim=-1)
+
+    def heads(self, log_probs_btv: Tensor) -> Heads:
+        """The parts of what :meth:`forward` gives."""
+        phonemes, width = self._phonemes, log_probs_btv.shape[-1]
+        if phonemes is None:
+            return Heads(log_probs_btv.unflatten(-1, (-1, self.labels)).movedim(-2, 0), None, None)
+        per_frame = phonemes.states * self.encoder.config.subsampling if phonemes.frames and self.training else 0
+        first = width - per_frame - phonemes.labels
+        letters_btv, phonemes_btp, states_bts = log_probs_btv.split([first, phonemes.labels, per_frame], dim=-1)
+        return Heads(
+            letters_btv.unflatten(-1, (-1, self.labels)).movedim(-2, 0),
+            phonemes_btp,
+            states_bts.unflatten(-1, (-1, phonemes.states)).flatten(1, 2) if per_frame else None,
+        )
 
     def learning_rate_scales(self) -> dict[str, float]:
         """Factors of the learning rate of those parameters that have one of their own, by name."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from steno.data.loading import Batch
 from steno.models.layers import frozen_statistics
 from steno.models.registry import AcousticModel
-from steno.training.loss import BadUtterance, find_bad, training_losses
+from steno.training.loss import BadUtterance, find_bad, frame_losses, training_losses
 from steno.training.recipe import Recipe
 
 
@@ -45,7 +45,7 @@ class Forward:
         views = 2 if consistency and epoch >= consistency.from_epoch else 1
         uniform = batch.uniform_bk.split(mask.draws, dim=1)[:views] if mask and mask.draws else ()
         masks = (mask, torch.cat(uniform)) if mask and uniform else None
-        log_probs, frames_b = self._wrapped(
+        log_probs_btv, frames_b = self._wrapped(
             batch.samples_bn,
             batch.lengths_b,
             masks,
@@ -54,18 +54,24 @@ class Forward:
             self._recipe.augment.vocal_tract or 0.0,
         )
         frames_b = frames_b[: len(batch.lengths_b)]
-        log_probs_lbtv = log_probs if self._recipe.intermediate else log_probs[None]
-        labels, phonemes = self._model.labels, self._recipe.phonemes
+        heads, phonemes = self._model.heads(log_probs_btv), self._recipe.phonemes
         losses_b = training_losses(
-            log_probs_lbtv[..., :labels],
+            heads.labels_lbtv,
             frames_b,
             batch,
             views,
             settings.intermediate_weight,
             consistency.weight if consistency else 0.0,
-            log_probs_lbtv[-1][..., labels:] if phonemes else None,
+            heads.phonemes_btp,
             phonemes.weight if phonemes else 0.0,
         )
+        if phonemes and phonemes.frames and heads.states_bnk is not None:
+            weight = phonemes.frames.share(epoch, settings.epochs)
+            weight_b = weight * (batch.state_lengths_b > 0)
+            heard_b = self._model.frontend.frames(batch.lengths_b)
+            of_frames_b = frame_losses(heads.states_bnk, heard_b, batch).view(views, -1).mean(dim=0)
+            # As long as the text's: a feature frame counts as its share of an output frame.
+            losses_b = (1 - weight_b) * losses_b + weight_b * of_frames_b / self._recipe.model.subsampling
         return losses_b, frames_b
 
     def _no_loss(self) -> Tensor:

@@ -10,6 +10,10 @@ from steno.data.loading import Batch
 from steno.models.layers import inside_mask
 from steno.text import BLANK, required_frames
 
+_NO_STATE = -1
+_SMOOTHING = 0.1
+"""Share of each frame's target that all states have: an alignment is not quite right about where one ends."""
+
 
 @dataclass(frozen=True)
 class BadUtterance:
@@ -84,6 +88,30 @@ def phoneme_losses(log_probs_btp: Tensor, frames_b: Tensor, batch: Batch) -> Ten
     """The same of the phonemes; 0 where there are more of them than frames, or where they are not known."""
     lengths_b = batch.phoneme_lengths_b.clamp(min=0)
     return _ctc(log_probs_btp, frames_b, batch.phonemes_bl, lengths_b, zero_infinity=True)
+
+
+def frame_losses(log_probs_bnk: Tensor, frames_b: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of each feature frame's state, summed over each utterance's frames: 0 where they are not known.
+
+    The states are those of the recording before it was augmented, which may have made it shorter or longer.
+
+    Args:
+        log_probs_bnk: of the states, (views × B, N, K).
+        frames_b: feature frames of the utterances as they were heard, (B,).
+        batch: their states.
+    """
+    frames, lengths_b = log_probs_bnk.shape[1], batch.state_lengths_b
+    if not batch.states_bs.shape[1]:
+        return log_probs_bnk.new_zeros(len(log_probs_bnk))
+    middle_n = torch.arange(frames, device=frames_b.device) + 0.5
+    places_bn = (middle_n * (lengths_b / frames_b.clamp(min=1))[:, None]).long()
+    states_bn = batch.states_bs.gather(1, places_bn.clamp(max=batch.states_bs.shape[1] - 1))
+    known_bn = inside_mask(frames_b, frames) & (lengths_b > 0)[:, None]
+    states_bn = states_bn.masked_fill(~known_bn, _NO_STATE).repeat(len(log_probs_bnk) // len(frames_b), 1)
+    losses_bn = F.cross_entropy(
+        log_probs_bnk.transpose(1, 2), states_bn, ignore_index=_NO_STATE, reduction="none", label_smoothing=_SMOOTHING
+    )
+    return losses_bn.sum(dim=1)
 
 
 def _ctc(

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from steno.config import Fraction, Strict, read_yaml, validate
-from steno.data.config import AugmentConfig, DataConfig
+from steno.data.config import AugmentConfig, DataConfig, mp3_bit_rates
 from steno.errors import RecipeError
 from steno.features.config import FeatureConfig
 from steno.models.config import ConformerConfig, ModelConfig, ResCnnBiGruConfig, StreamingConfig, Wav2Vec2Config
@@ -118,6 +118,8 @@ class Recipe(Strict):
             raise ValueError("wav2vec2 starts from model.checkpoint; training.start_from is for the other families")
         if self.augment.vocal_tract and self.features.kind != "log-mel":
             raise ValueError("augment.vocal_tract stretches log-mel features, and features.kind is another")
+        if self.augment.codec:
+            mp3_bit_rates(self.features.sample_rate)
         if self.phonemes:
             self._check_phonemes(self.phonemes)
         if isinstance(self.model, StreamingConfig):

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.strategies.ddp import DDPStrategy
 
+from steno.data.alignment import Alignment
 from steno.data.batching import Indices, group_sorted
 from steno.data.loading import BatchLoader, UtteranceDataset
 from steno.data.manifest import Manifest
@@ -27,6 +28,7 @@ from steno.text import words
 from steno.tracking.tracker import NullTracker, RunLog, Tracker
 from steno.training import elastic, run_folder
 from steno.training.display import Display, SilentDisplay
+from steno.training.flat_start import flat_start
 from steno.training.interrupt import Interrupt
 from steno.training.memory import keep_freed_memory, keep_kernels
 from steno.training.plots import curves
@@ -41,6 +43,8 @@ from steno.training.trainer import Interrupted, Trainer
 from steno.training.validation import Validator
 
 MODEL = "model"
+ALIGNMENT = "alignment.npz"
+"""Which phonemes the frames of the training recordings are of, in the run's folder, where that is trained on."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,10 @@ def _run(
             _set_statistics(recipe, model, manifests["train"], indices)
         model.load_state_dict(told(fabric, dict(model.state_dict()), {})[0])
     rate = recipe.features.sample_rate
+    pronunciations = _pronunciations(recipe, manifests["train"], indices)
+    alignment = None
+    if pronunciations is not None and recipe.phonemes and recipe.phonemes.frames:
+        alignment = _alignment(recipe, run_dir, fabric, manifests["train"], indices, pronunciations, resume, display)
     dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)
     train_set = UtteranceDataset(
         manifests["train"],
@@ -155,7 +163,8 @@ def _run(
         recipe.seed,
         rate,
         views=2 if recipe.training.consistency else 1,
-        pronunciations=_pronunciations(recipe, manifests["train"], indices),
+        pronunciations=pronunciations,
+        alignment=alignment,
     )
     on_gpu = fabric.device.type == "cuda"
     loader, dev_loader = (
@@ -262,6 +271,31 @@ def _pronunciations(recipe: Recipe, manifest: Manifest, indices: Indices) -> Pro
         return None
     said = (word for index in indices for word in words(manifest[int(index)].text or ""))
     return Pronunciations(pronounce(said, recipe.phonemes.voice), recipe.phonemes.symbols)
+
+
+def _alignment(
+    recipe: Recipe,
+    run_dir: Path,
+    fabric: Fabric,
+    manifest: Manifest,
+    indices: Indices,
+    pronunciations: Pronunciations,
+    resume: bool,
+    display: Display,
+) -> Alignment:
+    """Of the training recordings with their phonemes: what the run's folder holds, or a new one."""
+    path, found = run_dir / ALIGNMENT, None
+    if fabric.is_global_zero and resume and path.exists():
+        found = Alignment.load(path)
+    elif fabric.is_global_zero:
+        found = flat_start(recipe, manifest, indices, pronunciations, display.message)
+        found.save(path)
+    # The first process tells the others, which may be on other machines.
+    alignment = fabric.broadcast(found)
+    assert alignment is not None
+    if left := len(indices) - alignment.aligned:
+        display.message(f"not aligned: {left} utterances, too short or with words whose phonemes are not known")
+    return alignment
 
 
 def _set_statistics(recipe: Recipe, model: AcousticModel, manifest: Manifest, indices: Indices) -> None:

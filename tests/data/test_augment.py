@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from steno.data.augment import add_noise, augmented, change_gain, change_speed, coloured_noise, without_speech
-from steno.data.config import AugmentConfig, EchoConfig, NoiseConfig, SilenceConfig
+from steno.data.augment import (
+    add_noise,
+    augmented,
+    change_gain,
+    change_speed,
+    coloured_noise,
+    through_mp3,
+    without_speech,
+)
+from steno.data.config import AugmentConfig, CodecConfig, EchoConfig, NoiseConfig, SilenceConfig, mp3_bit_rates
 from steno.data.tempo import change_tempo
 
 
@@ -30,6 +38,35 @@ def test_gain_is_in_decibels() -> None:
     changed = change_gain(tone(), -20.0)
     assert changed.dtype == np.float32
     np.testing.assert_allclose(changed, tone() / 10, rtol=1e-5)
+
+
+def test_an_mp3_of_few_bits_has_no_high_frequencies_and_is_not_late() -> None:
+    noise = (0.1 * np.random.default_rng(0).standard_normal(32_000)).astype(np.float32)
+
+    def power(samples: np.ndarray) -> np.ndarray:  # in ten bands of 800 Hz
+        return np.add.reduceat(np.abs(np.fft.rfft(samples)) ** 2, np.arange(0, 16_000, 1600))
+
+    few, many = (through_mp3(noise, kbit, 16_000) for kbit in (24, 128))
+    assert few.dtype == np.float32
+    assert len(few) == len(many) == len(noise)
+    assert power(few)[9] < 1e-3 * power(noise)[9]
+    assert power(many)[8] > 0.5 * power(noise)[8]
+    assert power(few)[2] > 0.5 * power(noise)[2]
+    assert np.corrcoef(many, noise)[0, 1] > 0.95  # which no delay of one sample leaves
+
+
+@pytest.mark.parametrize(("rate", "kbit"), [(8_000, 500), (16_000, 1), (44_100, 8)])
+def test_mp3s_have_the_bit_rates_that_there_are(rate: int, kbit: int) -> None:
+    sound = np.zeros(rate, np.float32)
+    assert len(through_mp3(sound, kbit, rate)) == rate
+    with pytest.raises(ValueError, match="7000 Hz"):
+        mp3_bit_rates(7_000)
+
+
+def test_a_share_of_the_utterances_is_coded() -> None:
+    settings = AugmentConfig(codec=CodecConfig(probability=0.5, kbit=(16, 24)))
+    changed = [augmented(tone(0.2), settings, np.random.default_rng(seed), 16_000) for seed in range(12)]
+    assert 2 < sum(np.array_equal(one, tone(0.2)) for one in changed) < 10
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 10.0, 30.0])

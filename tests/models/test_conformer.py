@@ -81,8 +81,9 @@ def test_log_probabilities_of_the_intermediate_layers_come_first() -> None:
     model = AcousticModel(FeatureConfig(n_mels=20), SMALL.model_copy(update={"intermediate": (2,)}), 7).eval()
     samples, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
     with torch.inference_mode():
-        layers, frames = model(samples, lengths, intermediate=True)
+        together, frames = model(samples, lengths, intermediate=True)
         final, _ = model(samples, lengths)
+    layers = model.heads(together).labels_lbtv
     assert layers.shape == (2, *final.shape)
     assert torch.equal(layers[-1], final)
     torch.testing.assert_close(layers.exp().sum(dim=-1), torch.ones(layers.shape[:-1]))
