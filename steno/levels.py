@@ -10,6 +10,10 @@ FLOOR_DB = -100.0
 
 FRAME_SECONDS = 0.025
 
+_SPECTRUM_SECONDS = 0.032
+_GONE_DB = 70.0
+"""What is so far below the loudest frequency was cut off: speech and rooms do not go so low."""
+
 Decibels = npt.NDArray[np.float64]
 
 
@@ -38,6 +42,18 @@ def spread(frame_levels: Decibels) -> float:
     """
     background, speech = np.percentile(frame_levels, (10, 95))
     return float(speech - background)
+
+
+def bandwidth(samples: Samples, sample_rate: int) -> float:
+    """The highest frequency in Hz of (N,) samples, at least one, that is there at all.
+
+    That is less than half the sample rate where a codec, a telephone or an earlier sample rate cut off what was above.
+    """
+    size = max(1, min(len(samples), round(_SPECTRUM_SECONDS * sample_rate)))
+    frames = samples[: len(samples) // size * size].reshape(-1, size) * np.hanning(size)
+    power_f = np.square(np.abs(np.fft.rfft(frames))).mean(axis=0)
+    there = np.flatnonzero(power_f > power_f.max() * 10 ** (-_GONE_DB / 10))
+    return float(there[-1] * sample_rate / size) if len(there) else 0.0
 
 
 def signal_to_noise(samples: Samples, sample_rate: int) -> float:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from steno.audio import Samples
 from steno.cli.app import app
+from steno.data.augment import through_mp3
 from steno.data.check import Kind, Report, Settings, Severity, check, frames_for, write_fixed
 from steno.data.check.audio_checks import clipped_share, lacks_end, measure
 from steno.data.check.comparisons import matches, outliers, repeats
@@ -26,6 +27,7 @@ from steno.data.check.text_checks import check_fit, check_text
 from steno.data.check.workers import map_in_order
 from steno.data.manifest import Manifest, Utterance, write_manifest
 from steno.errors import ManifestError, StenoError
+from steno.levels import bandwidth
 from steno.text import normalize
 
 RATE = 16_000
@@ -281,6 +283,22 @@ def test_what_another_manifest_shares_is_found(clean: Corpus, tmp_path: Path) ->
     assert report.as_json()["against"][0]["unreadable"] == 1
     write_fixed(report, tmp_path / "fixed.jsonl")
     assert check(tmp_path / "fixed.jsonl", [other.folder / "manifest.jsonl"]).errors == 0
+
+
+def test_recordings_that_a_codec_went_over_are_told_apart(clean: Corpus, tmp_path: Path) -> None:
+    coded = Corpus(tmp_path / "coded", first_seed=1000)
+    for number in range(3):
+        coded.add(f"coded-{number}", through_mp3(sound(1000 + number), 24, RATE))
+    report = check(clean.write(), against=[coded.write()])
+    (problem,) = (one for one in report.problems if one.kind is Kind.OTHER_BANDWIDTH)
+    assert (problem.severity, problem.id) == (Severity.WARNING, "good-0")
+    assert "reach 8.0 kHz" in problem.message
+    assert report.histograms()["bandwidth"].median == pytest.approx(8000, rel=0.01)
+    reached = bandwidth(through_mp3(sound(1), 24, RATE), RATE)
+    assert 5_000 < reached < 7_000
+    assert f"{reached / 1000:.1f} kHz" in problem.message
+    assert bandwidth(np.zeros(100, np.float32), RATE) == 0
+    assert bandwidth(np.ones(1, np.float32), RATE) == 0
 
 
 def test_processes_report_the_same_as_this_one(planted: Corpus) -> None:

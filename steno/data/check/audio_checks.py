@@ -13,7 +13,7 @@ from steno import audio
 from steno.data.check.problems import Finding, Kind, Severity
 from steno.data.check.settings import Settings
 from steno.errors import AudioError
-from steno.levels import decibels, frame_powers, framed, spread
+from steno.levels import bandwidth, decibels, frame_powers, framed, spread
 from steno.storage import is_remote
 from steno.storage.members import is_member, open_file
 
@@ -31,6 +31,8 @@ class Levels:
     """Level of the loudest 25 ms."""
     snr: float
     """Between the 95th and the 10th percentile of the levels of 25 ms: speech over background, in dB."""
+    bandwidth: float
+    """The highest frequency that is there, in Hz."""
     offset: float
     clipped: float
     """Share of the samples."""
@@ -48,6 +50,7 @@ def measure(samples: audio.Samples, sample_rate: int) -> Levels:
         level=float(decibels(powers.mean() - offset**2)),
         loudest=float(frame_levels.max()),
         snr=spread(frame_levels),
+        bandwidth=bandwidth(samples, sample_rate),
         offset=offset,
         clipped=clipped_share(samples),
         digest=digest(np.ascontiguousarray(samples).data, sample_rate.to_bytes(4, "little")),

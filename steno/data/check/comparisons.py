@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,8 @@ from steno.data.check.problems import Finding, Kind, Severity
 from steno.data.check.scan import Scan
 from steno.data.check.settings import Settings
 
+_ALIKE = 0.9
+"""Bandwidths that differ by less are alike."""
 _SIGMA = 1.4826  # standard deviations of a normal distribution in its median absolute deviation
 
 
@@ -49,6 +52,20 @@ def find_shared(scan: Scan, other: Scan) -> Iterator[tuple[int, Finding]]:
             theirs = other.speakers[name].utterances
             message = f"speaker {name} has {speaker.utterances} utterances here and {theirs} in {other.path}"
             yield speaker.first, Finding(Kind.SHARED_SPEAKER, message, Severity.WARNING)
+
+
+def find_other_bandwidth(scan: Scan, other: Scan) -> Iterator[tuple[int, Finding]]:
+    """Whether one manifest's recordings, by the median, reach much higher than another's; told at the first row."""
+    ours, theirs = (_median(one.bandwidths) for one in (scan, other))
+    if min(ours, theirs) < _ALIKE * max(ours, theirs):
+        message = f"recordings here reach {ours / 1000:.1f} kHz, those of {other.path} {theirs / 1000:.1f} kHz"
+        yield 0, Finding(Kind.OTHER_BANDWIDTH, message, Severity.WARNING)
+
+
+def _median(values: npt.NDArray[np.floating[Any]]) -> float:
+    """Of those that are numbers; NaN where none is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else math.nan
 
 
 def repeats(digests: npt.NDArray[np.uint64]) -> list[tuple[int, int]]:

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     SHARED_AUDIO = "shared-audio"
     SHARED_SPEAKER = "shared-speaker"
     SHARED_SENTENCE = "shared-sentence"
+    OTHER_BANDWIDTH = "other-bandwidth"
     LENGTH_OUTLIER = "length-outlier"
     RATE_OUTLIER = "rate-outlier"
 
@@ -65,6 +66,7 @@ MEANING = {
     Kind.SHARED_AUDIO: "the same recording in the other manifest; its score would be a lie",
     Kind.SHARED_SPEAKER: "the voice is in the other manifest as well",
     Kind.SHARED_SENTENCE: "the sentence is in the other manifest as well",
+    Kind.OTHER_BANDWIDTH: "most recordings of one manifest reach higher; train with augment.codec",
     Kind.LENGTH_OUTLIER: "far from the usual length; listen to it",
     Kind.RATE_OUTLIER: "far from the usual characters a second; is it the right text?",
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from steno.data.check.comparisons import find_duplicate_audio, find_outliers, find_shared
+from steno.data.check.comparisons import find_duplicate_audio, find_other_bandwidth, find_outliers, find_shared
 from steno.data.check.problems import Kind, Problem, Severity
 from steno.data.check.scan import Progress, Scan, scan
 from steno.data.check.settings import Settings
@@ -71,6 +71,7 @@ class Report:
             "speaking rate": histogram(self.scan.rates, "characters/s"),
             "level": histogram(self.scan.levels, "dBFS"),
             "signal to noise": histogram(self.scan.snrs, "dB"),
+            "bandwidth": histogram(self.scan.bandwidths, "Hz"),
         }
         return {name: shown for name, shown in every.items() if shown is not None}
 
@@ -133,7 +134,7 @@ def check(
     for row, finding in find_outliers(found, settings):
         found.report(row, finding)
     for other in others:
-        for row, finding in find_shared(found, other):
+        for row, finding in [*find_shared(found, other), *find_other_bandwidth(found, other)]:
             found.report(row, finding)
     order = {kind: position for position, kind in enumerate(Kind)}
     problems = sorted(found.problems, key=lambda problem: (problem.line, order[problem.kind]))

@@ -89,6 +89,11 @@ class Scan:
         return _numbers(self._columns.audio, np.uint64)
 
     @property
+    def bandwidths(self) -> npt.NDArray[np.float32]:
+        """The highest frequency that is there, in Hz; NaN where there is no speech."""
+        return _numbers(self._columns.bandwidth, np.float32)
+
+    @property
     def sentence_digests(self) -> npt.NDArray[np.uint64]:
         """Hash of the normalised text; 0 where there is none."""
         return _numbers(self._columns.sentence, np.uint64)
@@ -188,6 +193,7 @@ class _Columns:
         self.rate = array("d")
         self.level = array("f")
         self.snr = array("f")
+        self.bandwidth = array("f")
         self.audio = array("Q")
         self.sentence = array("Q")
 
@@ -204,6 +210,7 @@ class _Columns:
         self.rate.append(examined.characters / seconds if spoken else nan)
         self.level.append(levels.level if levels else nan)
         self.snr.append(levels.snr if levels else nan)
+        self.bandwidth.append(levels.bandwidth if levels and speech else nan)
         self.audio.append(levels.digest if levels and speech else 0)
         self.sentence.append(examined.sentence)
 
