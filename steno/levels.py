@@ -10,7 +10,6 @@ FLOOR_DB = -100.0
 
 FRAME_SECONDS = 0.025
 
-_SPECTRUM_SECONDS = 0.032
 _GONE_DB = 70.0
 """What is so far below the loudest frequency was cut off: speech and rooms do not go so low."""
 
@@ -49,9 +48,9 @@ def bandwidth(samples: Samples, sample_rate: int) -> float:
 
     That is less than half the sample rate where a codec, a telephone or an earlier sample rate cut off what was above.
     """
-    size = max(1, min(len(samples), round(_SPECTRUM_SECONDS * sample_rate)))
-    frames = samples[: len(samples) // size * size].reshape(-1, size) * np.hanning(size)
-    power_f = np.square(np.abs(np.fft.rfft(frames))).mean(axis=0)
+    frames = framed(samples, sample_rate)
+    size = frames.shape[1]
+    power_f = np.square(np.abs(np.fft.rfft(frames * np.hanning(size)))).mean(axis=0)
     there = np.flatnonzero(power_f > power_f.max() * 10 ** (-_GONE_DB / 10))
     return float(there[-1] * sample_rate / size) if len(there) else 0.0
 

@@ -30,6 +30,9 @@ Encoder = ResCnnBiGru | ResCnnGruStream | Conformer | Jasper | QuartzNet | Wav2V
 """Features (B, T, F) and their frames (B,) to logits (B, T', V) and their frames (B,)."""
 
 
+_FOR_TRAINING = "encoder.phonemes.states."
+
+
 class Heads(NamedTuple):
     """Log-probabilities by what they are of.
 
@@ -121,6 +124,10 @@ class AcousticModel(nn.Module):
             phonemes_btp,
             states_bts.unflatten(-1, (-1, phonemes.states)).flatten(1, 2) if per_frame else None,
         )
+
+    def weights(self) -> dict[str, Tensor]:
+        """All but those that only training needs, which are in no model folder."""
+        return {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(_FOR_TRAINING)}
 
     def learning_rate_scales(self) -> dict[str, float]:
         """Factors of the learning rate of those parameters that have one of their own, by name."""

@@ -7,6 +7,7 @@ Source: Young et al., "The HTK Book", 2006, chapter 8.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -67,8 +68,9 @@ def flat_start(
     say(f"aligning {len(graphs)} utterances with their phonemes, by {hours[len(chosen) - 1]:.2f} h of them")
     recordings = _Recordings(recipe, manifest, graphs)
     model = _Model(recipe.phonemes.states, graphs)
-    model.fit([cepstra for cepstra in recordings.cepstra(chosen) if cepstra])
-    for cepstra in recordings.cepstra(drawn):
+    fitted = [cepstra for cepstra in recordings.cepstra(chosen) if cepstra]
+    model.fit(fitted)
+    for cepstra in chain(fitted, recordings.cepstra(drawn[len(chosen) :])):
         for index, states_t in model.align(cepstra).items():
             found[index] = states_t
     return Alignment.of(found)

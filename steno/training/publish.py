@@ -11,7 +11,6 @@ import steno
 from steno.data.manifest import Manifest
 from steno.evaluation.measure import evaluate_manifest
 from steno.evaluation.score import Scores
-from steno.export.torch_model import fresh_model
 from steno.models.export import export_onnx
 from steno.models.registry import AcousticModel
 from steno.models.stream_export import can_stream, export_stream
@@ -41,10 +40,7 @@ def write_model_folder(folder: Path, recipe: Recipe, model: AcousticModel, train
 def write_model(folder: Path, config: FolderConfig, model: AcousticModel) -> None:
     """Write weights, graph and configuration into an empty folder."""
     model = model.cpu().eval()
-    own = model.state_dict()
-    # What only training needs stays in the run's folder.
-    needed = {name: own[name].contiguous() for name in fresh_model(config).state_dict()}
-    save_file(needed, folder / WEIGHTS)
+    save_file({name: tensor.contiguous() for name, tensor in model.weights().items()}, folder / WEIGHTS)
     export_onnx(model, folder / ONNX)
     if can_stream(model):
         export_stream(model, folder / STREAM)

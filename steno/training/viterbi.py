@@ -65,17 +65,16 @@ def best_states(log_likelihoods_btk: Tensor, frames_b: Sequence[int], graphs: Se
     count, longest = len(graphs), max(len(graph.states_s) for graph in graphs)
     states_bs = torch.zeros(count, longest, dtype=torch.int64)
     skips_bs = torch.zeros(count, longest, dtype=torch.bool)
-    inside_bs = torch.zeros(count, longest, dtype=torch.bool)
+    outside_bs = torch.ones(count, longest, dtype=torch.bool)
     for row, graph in enumerate(graphs):
         size = len(graph.states_s)
         states_bs[row, :size] = torch.from_numpy(graph.states_s)
         skips_bs[row, :size] = torch.from_numpy(graph.skips_s)
-        inside_bs[row, :size] = True
-    outside_bs = ~inside_bs
-    never_skipped_bs = ~skips_bs[:, STATES_A_PHONEME + 1 :]
+        outside_bs[row, :size] = False
+    kept_bs = ~skips_bs
 
     time = log_likelihoods_btk.shape[1]
-    # Before the first frame one is before the first state, or before the first word.
+    # Nothing comes from before the first state; the first frame is there, or in the first word.
     best_bs = torch.full((count, longest + _JUMPS[-1]), _NEVER)
     here_bs = best_bs[:, _JUMPS[-1] :]
     here_bs[:, 0] = here_bs[:, STATES_A_PHONEME] = 0.0
@@ -88,8 +87,7 @@ def best_states(log_likelihoods_btk: Tensor, frames_b: Sequence[int], graphs: Se
             stayed_bs = here_bs + _STAY
             went_bs = best_bs[:, _JUMPS[2] - _JUMPS[1] : -1] + _GO
             jumped_bs = best_bs[:, :longest] + _GO
-            jumped_bs[:, STATES_A_PHONEME + 1 :].masked_fill_(never_skipped_bs, _NEVER)
-            jumped_bs[:, : STATES_A_PHONEME + 1] = _NEVER
+            jumped_bs.masked_fill_(kept_bs, _NEVER)
             moved_bs = torch.maximum(stayed_bs, went_bs)
             came_bs = (went_bs > stayed_bs).to(torch.int8)
             came_bs[jumped_bs > moved_bs] = 2
