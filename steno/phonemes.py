@@ -155,6 +155,11 @@ class Pronunciations:
     def __init__(self, heard: Mapping[str, Spelling] | Path, symbols: tuple[str, ...]) -> None:
         self._source, self._symbols = heard, symbols
 
+    @property
+    def labels(self) -> int:
+        """The blank, which is 0, and the phonemes from 1."""
+        return len(self._symbols) + 1
+
     def spelled(self, words: Iterable[str]) -> list[int] | None:
         """Labels of the words, or None where one of them is not there or sounds of what the model does not write.
 

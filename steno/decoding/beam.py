@@ -4,8 +4,9 @@ Source: Collobert et al., "Wav2Letter", 2016, and Hannun et al., "First-Pass Lar
 Recognition using Bi-Directional Recurrent DNNs", 2014.
 """
 
+import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path as File
 
@@ -13,6 +14,7 @@ import numpy as np
 from flashlight.lib.text import decoder as fl
 from flashlight.lib.text.dictionary import Dictionary
 
+from steno.decoding.align import forced_alignment
 from steno.decoding.config import DecodingConfig
 from steno.decoding.hotwords import Hotword, Node, PhraseGraph
 from steno.decoding.path import Emission, Hypothesis, Path
@@ -26,6 +28,13 @@ _LN10 = math.log(10)
 _LEAST_WEIGHT = 1e-6
 """In place of 0, because gains of phrases are divided by the weight that flashlight multiplies them with."""
 
+_HOMOPHONES = 6
+"""Words of one sound that are found, as many as flashlight keeps."""
+_SOUND_TOKENS = 12
+"""Phonemes of a frame that are tried: more cost time and find nothing."""
+_SOUND_THRESHOLD = 12.0
+"""As ``beam_threshold``, for phonemes: what is further behind costs time and finds nothing."""
+
 _NEVER = -1e4
 """Log-probability of what cannot be, finite because flashlight adds and compares it."""
 
@@ -35,7 +44,7 @@ class BeamDecoder:
 
     Args:
         tokenizer: labels of the emissions.
-        config: widths and weights, and the prior of the labels.
+        config: widths and weights, and the priors of the labels.
         lm: an n-gram language model of words, which then are the vocabulary, or of characters; None for none.
         hotwords: phrases to prefer.
         nbest: most readings that are given.
@@ -58,8 +67,7 @@ class BeamDecoder:
         neural: TextScorer | None = None,
     ) -> None:
         self._tokenizer, self._pronunciations, self._neural = tokenizer, pronunciations, neural
-        # Many readings differ in their paths alone.
-        self._most = 1 if nbest == 1 else 8 * nbest
+        self._nbest = nbest
         tokens = tokenizer.tokens
         self._labels = len(tokens)
         self._space = tokens.index(" ") if " " in tokens else BLANK
@@ -83,7 +91,7 @@ class BeamDecoder:
     def _weigh(self, config: DecodingConfig) -> None:
         # flashlight does not keep a language model that is written in Python alive.
         self._decoder, self._lm = self._search.decoder(config)
-        self._often_v = _weighed_prior(config, self._labels)
+        self._often_v = _weighed(config.label_prior, config.prior_weight, self._labels, "label_prior")
         self._config = config
         sounds = self._pronunciations if config.phoneme_share else None
         neural = self._neural if config.neural_weight or config.neural_share else None
@@ -93,7 +101,12 @@ class BeamDecoder:
                 raise DecodingError(
                     "a second pass needs a language model of words", "Build one with steno lm build --units words."
                 )
-            self._second = SecondPass(self._tokenizer, config, self._search.log_likelihood, sounds, neural)
+            by_sound = None
+            if sounds is not None:
+                prior = config.phoneme_prior
+                self._often_p = _weighed(prior, config.prior_weight if prior else 0, sounds.labels, "phoneme_prior")
+                by_sound = self._search.by_sound(config, sounds) if config.sound_search else None
+            self._second = SecondPass(self._tokenizer, config, self._search, sounds, by_sound, neural)
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
         """Readings of an emission (T, V) with different paths, best first."""
@@ -109,7 +122,8 @@ class BeamDecoder:
         """
         if self._second is None:
             raise DecodingError("no second pass is configured")
-        return self._asked(self._second, self._searched(emission_tv), emission_tv)
+        found = self._found(self._searched(emission_tv), len(emission_tv))
+        return self._asked(self._second, list(self._second.texts(found)), emission_tv)
 
     # ---- a stream --------------------------------------------------------------------------------------------
 
@@ -149,14 +163,31 @@ class BeamDecoder:
 
     def _best(self, results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> list[Hypothesis]:
         """The best of these, after a second pass over all of them where there is one."""
+        found = self._found(results, len(emission_tv))
         if self._second is None:
-            return [Hypothesis(_path(result, len(emission_tv)), result.score) for result in results[: self._most]]
-        return self._asked(self._second, results, emission_tv).ordered(self._config)[: self._most]
+            # Many readings differ in their paths alone.
+            return found if self._nbest == 1 else found[: 8 * self._nbest]
+        paths = self._second.texts(found)
+        best = self._asked(self._second, list(paths), emission_tv).best(self._config, self._nbest)
+        letters_tv = emission_tv[:, : self._labels] - self._often_v
+        return [Hypothesis(self._path(text, paths, letters_tv), score) for text, score in best] or found[:1]
 
-    def _asked(self, second: SecondPass, results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> Readings:
-        found = [Hypothesis(_path(result, len(emission_tv)), result.score) for result in results]
+    def _path(self, text: str, paths: Mapping[str, Path], letters_tv: Emission) -> Path:
+        """The path of a reading, which was found along it, or else the best one."""
+        if text in paths:
+            return paths[text]
+        labels = self._tokenizer.encode(text)
+        return forced_alignment(letters_tv, labels).path_t if labels else np.zeros(len(letters_tv), dtype=np.int64)
+
+    @staticmethod
+    def _found(results: "Sequence[fl.DecodeResult]", frames: int) -> list[Hypothesis]:
+        return [Hypothesis(_path(result, frames), result.score) for result in results]
+
+    def _asked(self, second: SecondPass, texts: Sequence[str], emission_tv: Emission) -> Readings:
         letters_tv, phonemes_tp = emission_tv[:, : self._labels] - self._often_v, emission_tv[:, self._labels :]
-        return second.readings(found, letters_tv, phonemes_tp)
+        if second.pronunciations is not None:
+            phonemes_tp = phonemes_tp - self._often_p
+        return second.readings(texts, letters_tv, phonemes_tp)
 
     def _closed(self, emission_tv: Emission) -> Emission:
         """The emission with a last frame of space, where words are spelled with the space that ends them."""
@@ -167,16 +198,16 @@ class BeamDecoder:
         return np.concatenate([emission_tv.astype(np.float32, copy=False), last_v])
 
 
-def _weighed_prior(config: DecodingConfig, labels: int) -> Emission:
+def _weighed(prior: Sequence[float], weight: float, labels: int, name: str) -> Emission:
     """What is taken off the log-probabilities of each frame, (V,) or of any V where it is nothing."""
-    if not config.prior_weight:
+    if not weight:
         return np.zeros(1, dtype=np.float32)
-    if len(config.label_prior) != labels:
+    if len(prior) != labels:
         raise DecodingError(
-            f"label_prior has {len(config.label_prior)} entries, and the model writes {labels} labels",
+            f"{name} has {len(prior)} entries, and the model writes {labels} labels",
             "Make it anew with steno lm tune.",
         )
-    return np.float32(config.prior_weight) * np.asarray(config.label_prior, dtype=np.float32)
+    return np.float32(weight) * np.asarray(prior, dtype=np.float32)
 
 
 def _path(result: "fl.DecodeResult", frames: int) -> Path:
@@ -185,13 +216,13 @@ def _path(result: "fl.DecodeResult", frames: int) -> Path:
 
 
 class _Lexicon:
-    """Words of a language model and of the hotwords, spelled in a trie."""
+    """Words of a language model and of the hotwords, spelled in a trie, and in another one by their sounds."""
 
     def __init__(self, tokenizer: Tokenizer, model: LanguageModelFile, hotwords: Sequence[Hotword], space: int) -> None:
         alphabet = set(tokenizer.alphabet)
         known = [word for word in model.words() if alphabet.issuperset(word)]
         extra = {word for hotword in hotwords for word in hotword.phrase.split()} - set(known)
-        vocabulary = known + sorted(extra)
+        self._vocabulary = vocabulary = known + sorted(extra)
         self._index = index = {word: number for number, word in enumerate(vocabulary)}
         self._labels, self._space, self._unknown = len(tokenizer), space, len(vocabulary)
         self._lm = model.kenlm(Dictionary(vocabulary))
@@ -200,11 +231,12 @@ class _Lexicon:
         self._trie = fl.Trie(self._labels, space)
         # What a word that has only begun is worth: its chance anywhere, not that of a sentence's first word.
         start = self._lm.start(True)
+        self._alone = [self._lm.score(start, number)[1] for number in range(len(vocabulary))]
         ending = [space] if space != BLANK else []
-        for number, word in enumerate(vocabulary):
-            _, score = self._lm.score(start, number)
+        for number, (word, score) in enumerate(zip(vocabulary, self._alone, strict=True)):
             self._trie.insert([*tokenizer.encode(word), *ending], number, score)
         self._trie.smear(fl.SmearingMode.MAX)
+        self._sounds: fl.Trie | None = None
 
     def log_likelihood(self, words: Sequence[str]) -> float:
         """ln of the chance of words as a whole sentence, hotwords or not; a last word that is not whole is left out."""
@@ -214,11 +246,61 @@ class _Lexicon:
             total += score
         return _LN10 * (total + self._lm.finish(state)[1])
 
+    def gain(self, words: Sequence[str]) -> float:
+        """What the hotwords among these words add."""
+        if self._graph is None:
+            return 0.0
+        node, before, total = self._graph.root, None, 0.0
+        for number in (self._index[word] for word in words if word in self._index):
+            node, gain = self._graph.step(node, before, number)
+            before, total = number, total + gain
+        return total + self._graph.finish(node)
+
     def decoder(self, config: DecodingConfig) -> "tuple[fl.LexiconDecoder, fl.LM]":
+        return self._decoder(config, self._trie, self._labels, self._space)
+
+    def by_sound(self, config: DecodingConfig, sounds: Pronunciations) -> "Callable[[Emission], list[str]]":
+        """A search by phonemes for the texts of log-probabilities (T, P), best first."""
+        if self._sounds is None:
+            self._sounds = self._spelled_by_sound(sounds)
+        narrow = config.model_copy(
+            update={
+                "beam_tokens": min(config.beam_tokens, _SOUND_TOKENS),
+                "beam_threshold": min(config.beam_threshold, _SOUND_THRESHOLD),
+            }
+        )
+        decoder, lm = self._decoder(narrow, self._sounds, sounds.labels, BLANK)
+
+        def search(phonemes_tp: Emission, lm: "fl.LM" = lm) -> list[str]:  # which nobody else keeps alive
+            heard_tp = np.ascontiguousarray(phonemes_tp, dtype=np.float32)
+            numbers = (
+                [number for number in result.words if number >= 0]
+                for result in decoder.decode(heard_tp.ctypes.data, *heard_tp.shape)
+            )
+            return list(dict.fromkeys(" ".join(self._vocabulary[number] for number in found) for found in numbers))
+
+        return search
+
+    def _spelled_by_sound(self, sounds: Pronunciations) -> "fl.Trie":
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for number, word in enumerate(self._vocabulary):
+            spelled = sounds.spelled([word])
+            if spelled:
+                alike.setdefault(tuple(spelled), []).append(number)
+        trie = fl.Trie(sounds.labels, BLANK)
+        for labels, numbers in alike.items():
+            for number in heapq.nlargest(_HOMOPHONES, numbers, key=self._alone.__getitem__):
+                trie.insert(labels, number, self._alone[number])
+        trie.smear(fl.SmearingMode.MAX)
+        return trie
+
+    def _decoder(
+        self, config: DecodingConfig, trie: "fl.Trie", labels: int, space: int
+    ) -> "tuple[fl.LexiconDecoder, fl.LM]":
         weight = max(config.lm_weight * _LN10, _LEAST_WEIGHT)
         options = fl.LexiconDecoderOptions(
             beam_size=config.beam,
-            beam_size_token=min(config.beam_tokens, self._labels),
+            beam_size_token=min(config.beam_tokens, labels),
             beam_threshold=config.beam_threshold,
             lm_weight=weight,
             word_score=config.word_score,
@@ -228,7 +310,7 @@ class _Lexicon:
             criterion_type=fl.CriterionType.CTC,
         )
         lm = _Boosted(self._lm, self._graph, weight) if self._graph else self._lm
-        return fl.LexiconDecoder(options, self._trie, lm, self._space, BLANK, self._unknown, [], False), lm
+        return fl.LexiconDecoder(options, trie, lm, space, BLANK, self._unknown, [], False), lm
 
 
 class _Free:

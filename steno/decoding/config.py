@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from steno.config import Fraction, Strict
 
+LogShares = tuple[Annotated[float, Field(le=0)], ...]
+"""ln of labels' shares of all frames."""
+
 
 class CalibrationConfig(Strict):
     """What turns a raw word score p into the chance that the word is right: σ(slope · ln(p / (1 − p)) + offset).
@@ -34,7 +37,8 @@ class DecodingConfig(Strict):
 
     A second pass over the readings of beam search can change their scores. Of a model that writes phonemes too, and
     knows what its language model's words sound like (``pronunciations``, a file of the model folder), ``phoneme_share``
-    of the acoustic score becomes that of the phonemes. With a neural language model (``neural_lm``, likewise)
+    of the acoustic score becomes that of the phonemes, less ``prior_weight`` · ``phoneme_prior``; with ``sound_search``
+    a beam search by the phonemes alone finds readings, too. With a neural language model (``neural_lm``, likewise)
     ``neural_weight`` · ln p(neural LM) is added, and ``neural_share`` of what the language model of words gave is taken
     off.
 
@@ -51,11 +55,13 @@ class DecodingConfig(Strict):
     word_score: float = 0.0
     prior_weight: float = Field(0.0, ge=0)
     phoneme_share: Fraction = 0.0
+    sound_search: bool = False
     pronunciations: str | None = None
     neural_lm: str | None = None
     neural_weight: float = Field(0.0, ge=0)
     neural_share: Fraction = 0.0
-    label_prior: tuple[Annotated[float, Field(le=0)], ...] = ()
+    label_prior: LogShares = ()
+    phoneme_prior: LogShares = ()
     calibration: dict[Literal["greedy", "beam"], CalibrationConfig] = Field(default_factory=dict)
 
     @property

@@ -1,29 +1,38 @@
 """A second pass over the readings of beam search, by witnesses that would be too slow to search with.
 
 Letters and phonemes are two witnesses of the same speech, which err in different places: phonemes take over a share of
-what the letters say of each reading. A neural language model judges whole readings better than n-grams, which see only
-a few words back: it takes over a share of what they say. Only then the best reading is chosen.
+what the letters say of each reading. Readings that were found by one of them often are right where those of the other
+are wrong, so the best are crossed. A neural language model judges whole readings better than n-grams, which see only a
+few words back: it takes over a share of what they say. Only then the best reading is chosen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import cached_property
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+from rapidfuzz.distance import Levenshtein
 
 from steno.decoding.config import DecodingConfig
 from steno.decoding.greedy import collapse
-from steno.decoding.path import Emission, Hypothesis
+from steno.decoding.path import Emission, Hypothesis, Path
 from steno.phonemes import Pronunciations
 from steno.text import BLANK, Tokenizer
 
 _RESCALED = 4
 """Frames after which chances are made large again."""
 _MOST = 200
-"""Readings of one utterance that are compared."""
+"""Readings of one utterance that are compared, of those found by letters, and of those found by phonemes."""
+_CROSSED = 40
+"""Readings that the best one is crossed with."""
+_CROSSINGS = 150
+"""New readings that are made of them at most, each time."""
+_TIMES = 3
+"""How often the best reading is crossed, while a better one comes of it."""
 _JUDGED = 50
-"""Of them, the best so far, which the neural language model is asked about: more cost time and change nothing."""
+"""The best so far, which the neural language model is asked about: more cost time and change nothing."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -35,34 +44,67 @@ class TextScorer(Protocol):
         """ln of the chance of each text (N,), of normalised words with spaces between them."""
 
 
+class NGrams(Protocol):
+    """What beam search knows of words: its language model, and the phrases that it prefers."""
+
+    def log_likelihood(self, words: Sequence[str]) -> float:
+        """ln of the chance of words as a whole sentence."""
+
+    def gain(self, words: Sequence[str]) -> float:
+        """What the phrases add."""
+
+
 @dataclass(frozen=True)
 class Readings:
-    """The readings of an utterance, of each text its best path, and what the witnesses say of each (N,).
+    """The readings of an utterance, and what the witnesses say of each (N,).
 
     Args:
-        found: with the scores of beam search, best first.
-        sounds_n: ln of the chance of its phonemes less that of its letters; 0 where phonemes have no say.
-        ngrams_n, neural_n: ln of the chance of its words by the n-gram and by the neural language model, or 0.
+        texts: words with spaces between them.
+        letters_n, sounds_n: ln of the chance of its letters and of its phonemes, both of its letters where phonemes
+            have no say; -inf where they do not fit into the frames.
+        ngrams_n, neural_n: ln of the chance of its words by the n-gram and by the neural language model, which is 0
+            where it was not asked.
+        gains_n: what preferred phrases add.
     """
 
-    found: list[Hypothesis]
+    texts: list[str]
+    letters_n: Scores
     sounds_n: Scores
     ngrams_n: Scores
     neural_n: Scores
+    gains_n: Scores
+
+    @cached_property
+    def _words_n(self) -> Scores:
+        return np.array([len(text.split()) for text in self.texts], dtype=np.float64)
 
     def scores(self, config: DecodingConfig) -> Scores:
-        """Their scores (N,) after the second pass; -inf where the phonemes do not fit into the frames."""
-        score_n = np.array([one.score for one in self.found])
-        if config.phoneme_share:
-            score_n = score_n + config.phoneme_share * self.sounds_n
-        score_n = score_n + config.neural_weight * self.neural_n
-        score_n = score_n - config.neural_share * config.lm_weight * self.ngrams_n
-        return np.where(np.isnan(score_n), -np.inf, score_n)
+        """What they are worth (N,) by these weights; -inf where the letters or the phonemes do not fit."""
+        share = config.phoneme_share
+        score_n = (1 - share) * self.letters_n if share < 1 else np.zeros(len(self.texts))
+        if share:
+            score_n = score_n + share * self.sounds_n
+        score_n = score_n + (1 - config.neural_share) * config.lm_weight * self.ngrams_n
+        score_n = score_n + config.neural_weight * self.neural_n + self.gains_n
+        return np.asarray(score_n + config.word_score * self._words_n, dtype=np.float64)
 
-    def ordered(self, config: DecodingConfig) -> list[Hypothesis]:
-        """The readings with their new scores, best first."""
-        scored = [replace(one, score=float(new)) for one, new in zip(self.found, self.scores(config), strict=True)]
-        return sorted((one for one in scored if np.isfinite(one.score)), key=lambda one: -one.score) or self.found
+    def best(self, config: DecodingConfig, most: int) -> list[tuple[str, float]]:
+        """The best texts by these weights and what they are worth, best first, without any that do not fit."""
+        score_n = self.scores(config)
+        order = np.argsort(-score_n, kind="stable")[:most].tolist()
+        return [(self.texts[place], float(score_n[place])) for place in order if np.isfinite(score_n[place])]
+
+    def only(self, places: Sequence[int]) -> Self:
+        """Those at these places."""
+        columns = (self.letters_n, self.sounds_n, self.ngrams_n, self.neural_n, self.gains_n)
+        return type(self)([self.texts[place] for place in places], *(column[places] for column in columns))
+
+    def and_those(self, more: "Readings") -> Self:
+        """These and more."""
+        own = (self.letters_n, self.sounds_n, self.ngrams_n, self.neural_n, self.gains_n)
+        others = (more.letters_n, more.sounds_n, more.ngrams_n, more.neural_n, more.gains_n)
+        columns = (np.concatenate(both) for both in zip(own, others, strict=True))
+        return type(self)(self.texts + more.texts, *columns)
 
 
 @dataclass(frozen=True)
@@ -71,60 +113,107 @@ class SecondPass:
 
     Args:
         tokenizer: of the letters.
-        config: the weights, by which the readings that the neural language model is asked about are chosen.
-        ngrams: ln of the chance of words, by the language model that beam search has.
+        config: the weights by which readings are crossed, and chosen for the neural language model.
+        ngrams: what beam search knows of words.
         pronunciations: what words sound like, where a model writes phonemes.
+        by_sound: texts that a search by the phonemes alone finds in their log-probabilities (T, P), best first.
         neural: a neural language model, where there is one.
     """
 
     tokenizer: Tokenizer
     config: DecodingConfig
-    ngrams: Callable[[Sequence[str]], float]
+    ngrams: NGrams
     pronunciations: Pronunciations | None = None
+    by_sound: Callable[[Emission], list[str]] | None = None
     neural: TextScorer | None = None
 
-    def readings(self, found: Sequence[Hypothesis], letters_tv: Emission, phonemes_tp: Emission) -> Readings:
-        """What the witnesses say of an utterance's readings.
+    def texts(self, found: Iterable[Hypothesis]) -> dict[str, Path]:
+        """The texts of readings, of each the path that comes first."""
+        paths: dict[str, Path] = {}
+        for one in found:
+            paths.setdefault(" ".join(self.tokenizer.decode(collapse(one.path_t)).split()), one.path_t)
+        return paths
+
+    def readings(self, found: Sequence[str], letters_tv: Emission, phonemes_tp: Emission) -> Readings:
+        """What the witnesses say of an utterance's readings, and of new ones that are made of them.
 
         A reading with a word whose sound is not known cannot be compared by phonemes: it goes, or phonemes have no say
         where it is the best one.
 
         Args:
-            found: by beam search, best first, at least one.
+            found: texts that beam search found, best first, at least one.
             letters_tv: log-probabilities (T, V) of the letters, as beam search saw them.
             phonemes_tp: log-probabilities (T, P) of the phonemes; P is 0 where there are none.
         """
-        best: dict[tuple[int, ...], Hypothesis] = {}
-        for one in found:
-            best.setdefault(tuple(collapse(one.path_t)), one)
-        spelled = list(best)[:_MOST]
-        texts = {one: self.tokenizer.decode(list(one)).split() for one in spelled}
-        sounds_n = np.zeros(len(spelled))
-        if self.pronunciations is not None and (heard := self._heard(self.pronunciations, texts)):
-            spelled = list(heard)
-            sounds_n = log_likelihoods(phonemes_tp, list(heard.values())) - log_likelihoods(letters_tv, spelled)
-        nothing_n = np.zeros(len(spelled))
-        heard_so_far = Readings([best[one] for one in spelled], sounds_n, nothing_n, nothing_n)
+        texts = list(found[:_MOST])
+        sounds = self.pronunciations
+        if sounds is None or sounds.spelled(texts[0].split()) is None:
+            sounds = None
+        elif self.by_sound is not None:
+            known = set(texts)
+            texts += [text for text in self.by_sound(phonemes_tp)[:_MOST] if text not in known]
+
+        def ask(texts: Sequence[str]) -> Readings:
+            return self._asked(texts, letters_tv, phonemes_tp, sounds)
+
+        heard = self._crossed(ask(texts), ask)
         if self.neural is None:
-            return heard_so_far
-        kept = sorted(np.argsort(-heard_so_far.scores(self.config), kind="stable")[:_JUDGED].tolist())
-        judged = [texts[spelled[place]] for place in kept]
+            return heard
+        kept = sorted(np.argsort(-heard.scores(self._without_neural), kind="stable")[:_JUDGED].tolist())
+        judged = heard.only(kept)
+        return replace(judged, neural_n=self.neural.log_likelihoods(judged.texts))
+
+    @cached_property
+    def _without_neural(self) -> DecodingConfig:
+        return self.config.model_copy(update={"neural_weight": 0.0, "neural_share": 0.0})
+
+    def _asked(
+        self, texts: Sequence[str], letters_tv: Emission, phonemes_tp: Emission, sounds: Pronunciations | None
+    ) -> Readings:
+        """What all but the neural language model say of texts, but for those whose sound is not known."""
+        split = {text: text.split() for text in texts}
+        if sounds is not None:
+            spelled = {text: sounds.spelled(words) for text, words in split.items()}
+            heard = {text: labels for text, labels in spelled.items() if labels is not None}
+            split = {text: split[text] for text in heard}
+        letters_n = log_likelihoods(letters_tv, [self.tokenizer.encode(text) for text in split])
         return Readings(
-            [heard_so_far.found[place] for place in kept],
-            sounds_n[kept],
-            np.array([self.ngrams(words) for words in judged]),
-            self.neural.log_likelihoods([" ".join(words) for words in judged]),
+            list(split),
+            letters_n,
+            log_likelihoods(phonemes_tp, list(heard.values())) if sounds is not None else letters_n,
+            np.array([self.ngrams.log_likelihood(words) for words in split.values()]),
+            np.zeros(len(split)),
+            np.array([self.ngrams.gain(words) for words in split.values()]),
         )
 
-    @staticmethod
-    def _heard(
-        pronunciations: Pronunciations, texts: dict[tuple[int, ...], list[str]]
-    ) -> dict[tuple[int, ...], list[int]]:
-        """The phonemes of each spelling that has any; of none, if they are not known of the first."""
-        heard = {spelled: pronunciations.spelled(words) for spelled, words in texts.items()}
-        if next(iter(heard.values()), None) is None:
-            return {}
-        return {spelled: sounds for spelled, sounds in heard.items() if sounds is not None}
+    def _crossed(self, heard: Readings, ask: Callable[[Sequence[str]], Readings]) -> Readings:
+        """These readings, and what comes of the best one when others' words are put where it differs from them."""
+        for _ in range(_TIMES):
+            score_n = heard.scores(self._without_neural)
+            first, *others = (heard.texts[place] for place in np.argsort(-score_n, kind="stable")[: _CROSSED + 1])
+            fresh = [text for text in crossings(first, others) if text not in set(heard.texts)]
+            if not fresh:
+                break
+            more = ask(fresh[:_CROSSINGS])
+            better = more.scores(self._without_neural).max(initial=-np.inf) > score_n.max()
+            heard = heard.and_those(more)
+            if not better:
+                break
+        return heard
+
+
+def crossings(text: str, others: Iterable[str]) -> list[str]:
+    """What comes of a text where one of the places at which another differs from it is taken from that one."""
+    own = text.split()
+    made: dict[str, None] = {}
+    for other in others:
+        theirs = other.split()
+        changes = [change for change in Levenshtein.opcodes(own, theirs) if change.tag != "equal"]
+        if len(changes) > 1:  # one change alone makes the other text
+            for change in changes:
+                taken = theirs[change.dest_start : change.dest_end]
+                made[" ".join(own[: change.src_start] + taken + own[change.src_end :])] = None
+    return list(made)
 
 
 def log_likelihoods(emission_tv: Emission, spellings: Sequence[Sequence[int]]) -> Scores:

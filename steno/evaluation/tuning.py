@@ -39,9 +39,9 @@ class Weights(NamedTuple):
 _GRID = ((0.2, 0.4, 0.6, 0.8, 1.0, 1.3), (-1.0, 0.0, 1.0, 2.0, 3.0), (0.0, 0.3, 0.6))
 _BOUNDS = {"lm_weight": (0.0, 2.0), "word_score": (-3.0, 5.0), "prior_weight": (0.0, 1.0)}
 _STARTS = (Weights(0.5, 0.5, 0.0), Weights(0.5, 0.5, 0.5))
-_USUAL_SHARE = 0.5
+_USUAL_SHARE = 0.6
 """Of the phonemes, while the other weights are looked for."""
-_PHONEME_SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_PHONEME_SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _NEURAL_WEIGHTS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2)
 _NEURAL_SHARES = (0.25, 0.5, 0.75, 1.0)
 _LEAST_SHARE = 1e-6
@@ -109,11 +109,13 @@ def tune(
     Raises:
         LanguageModelError: the language model cannot be read, or does not fit the alphabet.
     """
-    letters_tv = emissions.log_probs[:, : len(recognizer.tokenizer)]
-    share = _USUAL_SHARE if pronunciations is not None else 0.0
+    letters = len(recognizer.tokenizer)
     start = DecodingConfig(
-        method="beam", beam=beam, lm=stored_as, label_prior=label_prior(letters_tv), phoneme_share=share
+        method="beam", beam=beam, lm=stored_as, label_prior=label_prior(emissions.log_probs[:, :letters])
     )
+    if pronunciations is not None:
+        prior = label_prior(emissions.log_probs[:, letters:])
+        start = start.model_copy(update={"phoneme_share": _USUAL_SHARE, "phoneme_prior": prior, "sound_search": True})
     decoder = BeamDecoder(recognizer.tokenizer, start, lm, pronunciations=pronunciations, neural=neural)
     tried: dict[Weights, Trial] = {}
 
@@ -136,7 +138,7 @@ def tune(
     by_weight: dict[float, float] = {}
     if pronunciations is not None or neural is not None:
         asked = config.model_copy(update={"neural_weight": float(neural is not None)})
-        second = _SecondPasses.of(recognizer, decoder.reweighted(asked), emissions)
+        second = _SecondPasses.of(decoder.reweighted(asked), emissions)
         config, rates = second.best(config, pronunciations is not None, neural is not None)
         shares = _least(rates, lambda tried: tried.phoneme_share) if pronunciations is not None else {}
         by_weight = _least(rates, lambda tried: tried.neural_weight) if neural is not None else {}
@@ -171,14 +173,12 @@ class _SecondPasses:
     words: int
 
     @classmethod
-    def of(cls, recognizer: Recognizer, decoder: BeamDecoder, emissions: Emissions) -> Self:
-        tokens = recognizer.tokenizer.tokens
+    def of(cls, decoder: BeamDecoder, emissions: Emissions) -> Self:
         judged: list[_Judged] = []
         for reference, part_tv in zip(emissions.references, emissions, strict=True):
             if len(part_tv):
                 found = decoder.readings(part_tv)
-                texts = [transcript([one], part_tv, tokens, 1.0).text for one in found.found]
-                judged.append(_Judged(found, [word_errors(reference, text).errors for text in texts]))
+                judged.append(_Judged(found, [word_errors(reference, text).errors for text in found.texts]))
         return cls(judged, sum(len(words(reference)) for reference in emissions.references))
 
     def best(
