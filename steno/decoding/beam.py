@@ -4,7 +4,6 @@ Source: Collobert et al., "Wav2Letter", 2016, and Hannun et al., "First-Pass Lar
 Recognition using Bi-Directional Recurrent DNNs", 2014.
 """
 
-import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -289,7 +288,9 @@ class _Lexicon:
                 alike.setdefault(tuple(spelled), []).append(number)
         trie = fl.Trie(sounds.labels, BLANK)
         for labels, numbers in alike.items():
-            for number in heapq.nlargest(_HOMOPHONES, numbers, key=self._alone.__getitem__):
+            if len(numbers) > _HOMOPHONES:
+                numbers = sorted(numbers, key=self._alone.__getitem__)[-_HOMOPHONES:]
+            for number in numbers:
                 trie.insert(labels, number, self._alone[number])
         trie.smear(fl.SmearingMode.MAX)
         return trie

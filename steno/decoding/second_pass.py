@@ -25,11 +25,11 @@ _RESCALED = 4
 """Frames after which chances are made large again."""
 _MOST = 200
 """Readings of one utterance that are compared, of those found by letters, and of those found by phonemes."""
-_CROSSED = 40
+_CROSSED = 80
 """Readings that the best one is crossed with."""
-_CROSSINGS = 150
+_CROSSINGS = 400
 """New readings that are made of them at most, each time."""
-_TIMES = 3
+_TIMES = 6
 """How often the best reading is crossed, while a better one comes of it."""
 _JUDGED = 50
 """The best so far, which the neural language model is asked about: more cost time and change nothing."""
