@@ -160,7 +160,7 @@ def _second_pass(config: "DecodingConfig") -> str:
     """What changes the scores of beam search's readings, in words."""
     told = []
     if config.phoneme_share:
-        told.append(f"phonemes give {config.phoneme_share:.0%} of the acoustic score of each reading")
+        told.append(f"phonemes find readings, too, and give {config.phoneme_share:.0%} of the acoustic score of each")
     if config.neural_weight:
         told.append(
             f"a neural language model is weighed with {config.neural_weight:g}, and takes {config.neural_share:.0%} of "

@@ -96,15 +96,16 @@ class Readings:
 
     def only(self, places: Sequence[int]) -> Self:
         """Those at these places."""
-        columns = (self.letters_n, self.sounds_n, self.ngrams_n, self.neural_n, self.gains_n)
-        return type(self)([self.texts[place] for place in places], *(column[places] for column in columns))
+        return type(self)([self.texts[place] for place in places], *(column[places] for column in self._columns))
 
     def and_those(self, more: "Readings") -> Self:
         """These and more."""
-        own = (self.letters_n, self.sounds_n, self.ngrams_n, self.neural_n, self.gains_n)
-        others = (more.letters_n, more.sounds_n, more.ngrams_n, more.neural_n, more.gains_n)
-        columns = (np.concatenate(both) for both in zip(own, others, strict=True))
-        return type(self)(self.texts + more.texts, *columns)
+        both = zip(self._columns, more._columns, strict=True)
+        return type(self)(self.texts + more.texts, *(np.concatenate(columns) for columns in both))
+
+    @property
+    def _columns(self) -> tuple[Scores, ...]:
+        return self.letters_n, self.sounds_n, self.ngrams_n, self.neural_n, self.gains_n
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,8 @@ class SecondPass:
         for _ in range(_TIMES):
             score_n = heard.scores(self._without_neural)
             first, *others = (heard.texts[place] for place in np.argsort(-score_n, kind="stable")[: _CROSSED + 1])
-            fresh = [text for text in crossings(first, others) if text not in set(heard.texts)]
+            known = set(heard.texts)
+            fresh = [text for text in crossings(first, others) if text not in known]
             if not fresh:
                 break
             more = ask(fresh[:_CROSSINGS])

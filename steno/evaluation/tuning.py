@@ -140,6 +140,8 @@ def tune(
         asked = config.model_copy(update={"neural_weight": float(neural is not None)})
         second = _SecondPasses.of(decoder.reweighted(asked), emissions)
         config, rates = second.best(config, pronunciations is not None, neural is not None)
+        if not config.phoneme_share:
+            config = config.model_copy(update={"sound_search": False, "phoneme_prior": ()})
         shares = _least(rates, lambda tried: tried.phoneme_share) if pronunciations is not None else {}
         by_weight = _least(rates, lambda tried: tried.neural_weight) if neural is not None else {}
     chosen = decoder.reweighted(config)
