@@ -38,7 +38,7 @@ class Weights(NamedTuple):
 
 _GRID = ((0.2, 0.4, 0.6, 0.8, 1.0, 1.3), (-1.0, 0.0, 1.0, 2.0, 3.0), (0.0, 0.3, 0.6))
 _BOUNDS = {"lm_weight": (0.0, 2.0), "word_score": (-3.0, 5.0), "prior_weight": (0.0, 1.0)}
-_STARTS = (Weights(0.5, 0.5, 0.0), Weights(0.5, 0.5, 0.5))
+_STARTS = (Weights(0.5, 0.5, 0.0), Weights(0.5, 0.5, 0.5), Weights(1.0, 0.5, 0.7))
 _USUAL_SHARE = 0.6
 """Of the phonemes, while the other weights are looked for."""
 _PHONEME_SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
