@@ -169,9 +169,9 @@ class BeamDecoder:
         paths = self._second.texts(found)
         best = self._asked(self._second, list(paths), emission_tv).best(self._config, self._nbest)
         letters_tv = emission_tv[:, : self._labels] - self._often_v
-        return [Hypothesis(self._path(text, paths, letters_tv), score) for text, score in best] or found[:1]
+        return [Hypothesis(self._along(text, paths, letters_tv), score) for text, score in best] or found[:1]
 
-    def _path(self, text: str, paths: Mapping[str, Path], letters_tv: Emission) -> Path:
+    def _along(self, text: str, paths: Mapping[str, Path], letters_tv: Emission) -> Path:
         """The path of a reading, which was found along it, or else the best one."""
         if text in paths:
             return paths[text]
