@@ -155,6 +155,9 @@ class Pronunciations:
     def __init__(self, heard: Mapping[str, Spelling] | Path, symbols: tuple[str, ...]) -> None:
         self._source, self._symbols = heard, symbols
 
+    def __len__(self) -> int:
+        return len(self._heard)
+
     @property
     def labels(self) -> int:
         """The blank, which is 0, and the phonemes from 1."""
@@ -166,12 +169,12 @@ class Pronunciations:
         Raises:
             ModelError: the file cannot be read.
         """
-        labels: list[int] = []
+        known, labels = self._labels, list[int]()
         for word in words:
             heard = self._heard.get(word)
             if heard is None:
                 return None
-            labels += (self._labels.get(phone, 0) for phone in heard.split(" "))
+            labels += [known.get(phone, 0) for phone in heard.split(" ")]
         return None if 0 in labels else labels
 
     @cached_property

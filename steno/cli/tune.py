@@ -34,6 +34,12 @@ def tune(
             help="What words of your own sound like: WORD, a tab and phonemes a line; espeak-ng says the rest."
         ),
     ] = None,
+    sound_words: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many words, the likeliest, phonemes can find; all by default, fewer load sooner."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only N utterances, spread over the manifest.")] = None,
     surface: Annotated[Path | None, typer.Option(help="A JSON file that gets every trial.")] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of weights.")] = 1,
@@ -107,6 +113,7 @@ def tune(
             search=search,
             seed=seed,
             pronunciations=pronunciations,
+            sound_words=sound_words,
             neural=judge,
             watch=watch,
         )

@@ -104,7 +104,7 @@ class BeamDecoder:
             if sounds is not None:
                 prior = config.phoneme_prior
                 self._often_p = _weighed(prior, config.prior_weight if prior else 0, sounds.labels, "phoneme_prior")
-                by_sound = self._search.by_sound(config, sounds) if config.sound_search else None
+                by_sound = self._search.by_sound(config, sounds) if config.sound_words else None
             self._second = SecondPass(self._tokenizer, config, self._search, sounds, by_sound, neural)
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
@@ -235,7 +235,7 @@ class _Lexicon:
         for number, (word, score) in enumerate(zip(vocabulary, self._alone, strict=True)):
             self._trie.insert([*tokenizer.encode(word), *ending], number, score)
         self._trie.smear(fl.SmearingMode.MAX)
-        self._sounds: fl.Trie | None = None
+        self._sounds: tuple[int, fl.Trie] | None = None
 
     def log_likelihood(self, words: Sequence[str]) -> float:
         """ln of the chance of words as a whole sentence, hotwords or not; a last word that is not whole is left out."""
@@ -260,15 +260,15 @@ class _Lexicon:
 
     def by_sound(self, config: DecodingConfig, sounds: Pronunciations) -> "Callable[[Emission], list[str]]":
         """A search by phonemes for the texts of log-probabilities (T, P), best first."""
-        if self._sounds is None:
-            self._sounds = self._spelled_by_sound(sounds)
+        if self._sounds is None or self._sounds[0] != config.sound_words:
+            self._sounds = config.sound_words, self._spelled_by_sound(sounds, config.sound_words)
         narrow = config.model_copy(
             update={
                 "beam_tokens": min(config.beam_tokens, _SOUND_TOKENS),
                 "beam_threshold": min(config.beam_threshold, _SOUND_THRESHOLD),
             }
         )
-        decoder, lm = self._decoder(narrow, self._sounds, sounds.labels, BLANK)
+        decoder, lm = self._decoder(narrow, self._sounds[1], sounds.labels, BLANK)
 
         def search(phonemes_tp: Emission, lm: "fl.LM" = lm) -> list[str]:  # which nobody else keeps alive
             heard_tp = np.ascontiguousarray(phonemes_tp, dtype=np.float32)
@@ -280,17 +280,16 @@ class _Lexicon:
 
         return search
 
-    def _spelled_by_sound(self, sounds: Pronunciations) -> "fl.Trie":
+    def _spelled_by_sound(self, sounds: Pronunciations, most: int) -> "fl.Trie":
+        likeliest = sorted(range(len(self._vocabulary)), key=self._alone.__getitem__, reverse=True)[:most]
         alike: dict[tuple[int, ...], list[int]] = {}
-        for number, word in enumerate(self._vocabulary):
-            spelled = sounds.spelled([word])
+        for number in likeliest:
+            spelled = sounds.spelled([self._vocabulary[number]])
             if spelled:
                 alike.setdefault(tuple(spelled), []).append(number)
         trie = fl.Trie(sounds.labels, BLANK)
         for labels, numbers in alike.items():
-            if len(numbers) > _HOMOPHONES:
-                numbers = sorted(numbers, key=self._alone.__getitem__)[-_HOMOPHONES:]
-            for number in numbers:
+            for number in numbers[:_HOMOPHONES]:
                 trie.insert(labels, number, self._alone[number])
         trie.smear(fl.SmearingMode.MAX)
         return trie

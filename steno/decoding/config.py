@@ -37,10 +37,10 @@ class DecodingConfig(Strict):
 
     A second pass over the readings of beam search can change their scores. Of a model that writes phonemes too, and
     knows what its language model's words sound like (``pronunciations``, a file of the model folder), ``phoneme_share``
-    of the acoustic score becomes that of the phonemes, less ``prior_weight`` · ``phoneme_prior``; with ``sound_search``
-    a beam search by the phonemes alone finds readings, too. With a neural language model (``neural_lm``, likewise)
-    ``neural_weight`` · ln p(neural LM) is added, and ``neural_share`` of what the language model of words gave is taken
-    off.
+    of the acoustic score becomes that of the phonemes, less ``prior_weight`` · ``phoneme_prior``; a beam search by the
+    phonemes alone finds readings of the ``sound_words`` likeliest words, too, if that is not 0. With a neural language
+    model (``neural_lm``, likewise) ``neural_weight`` · ln p(neural LM) is added, and ``neural_share`` of what the
+    language model of words gave is taken off.
 
     Source of the prior: Miao et al., "EESEN: End-to-End Speech Recognition using Deep RNN Models and WFST-based
     Decoding", ASRU 2015, which takes it from transcripts.
@@ -55,7 +55,7 @@ class DecodingConfig(Strict):
     word_score: float = 0.0
     prior_weight: float = Field(0.0, ge=0)
     phoneme_share: Fraction = 0.0
-    sound_search: bool = False
+    sound_words: int = Field(0, ge=0)
     pronunciations: str | None = None
     neural_lm: str | None = None
     neural_weight: float = Field(0.0, ge=0)

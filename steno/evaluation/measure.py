@@ -150,7 +150,7 @@ def describe(decoding: DecodingConfig, hotwords: Sequence[str] = ()) -> str:
         weights = f"weight {decoding.lm_weight:g}, word score {decoding.word_score:g}"
         weights += f", prior weight {decoding.prior_weight:g}" if decoding.prior_weight else ""
         weights += f", phoneme share {decoding.phoneme_share:g}" if decoding.phoneme_share else ""
-        weights += " and search" if decoding.phoneme_share and decoding.sound_search else ""
+        weights += f" and {decoding.sound_words} words" if decoding.phoneme_share and decoding.sound_words else ""
         weights += f", neural weight {decoding.neural_weight:g}" if decoding.neural_weight else ""
         told += f" with the language model {decoding.lm} ({weights})"
     return told + (f", hotwords {', '.join(hotwords)}" if hotwords else "")

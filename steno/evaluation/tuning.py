@@ -85,6 +85,7 @@ def tune(
     search: Search = "bayes",
     seed: int = 1,
     pronunciations: Pronunciations | None = None,
+    sound_words: int | None = None,
     neural: TextScorer | None = None,
     watch: Callable[[Trial], None] = lambda trial: None,
 ) -> Tuned:
@@ -102,6 +103,7 @@ def tune(
         search: how weights are chosen.
         seed: of the choice.
         pronunciations: what words sound like: weights are then found with a second pass, whose share is found last.
+        sound_words: how many of them, the likeliest, phonemes can find; all if it is None.
         neural: a neural language model for the second pass, whose weights are found last. The settings that are found
             do not name its file.
         watch: is told of each trial.
@@ -115,7 +117,13 @@ def tune(
     )
     if pronunciations is not None:
         prior = label_prior(emissions.log_probs[:, letters:])
-        start = start.model_copy(update={"phoneme_share": _USUAL_SHARE, "phoneme_prior": prior, "sound_search": True})
+        start = start.model_copy(
+            update={
+                "phoneme_share": _USUAL_SHARE,
+                "phoneme_prior": prior,
+                "sound_words": sound_words or len(pronunciations),
+            }
+        )
     decoder = BeamDecoder(recognizer.tokenizer, start, lm, pronunciations=pronunciations, neural=neural)
     tried: dict[Weights, Trial] = {}
 
@@ -141,7 +149,7 @@ def tune(
         second = _SecondPasses.of(decoder.reweighted(asked), emissions)
         config, rates = second.best(config, pronunciations is not None, neural is not None)
         if not config.phoneme_share:
-            config = config.model_copy(update={"sound_search": False, "phoneme_prior": ()})
+            config = config.model_copy(update={"sound_words": 0, "phoneme_prior": ()})
         shares = _least(rates, lambda tried: tried.phoneme_share) if pronunciations is not None else {}
         by_weight = _least(rates, lambda tried: tried.neural_weight) if neural is not None else {}
     chosen = decoder.reweighted(config)

@@ -128,7 +128,7 @@ def test_phonemes_find_what_letters_do_not(lm: Path, sounds: Pronunciations) -> 
     narrow = BEAM.model_copy(update={"beam": 1, "phoneme_share": 0.9})
     emission = heard(letter=3.0, sound=9.0)
     assert read(BeamDecoder(TOKENIZER, narrow, lm, pronunciations=sounds), emission) == "bat"
-    both = BeamDecoder(TOKENIZER, narrow.model_copy(update={"sound_search": True}), lm, pronunciations=sounds)
+    both = BeamDecoder(TOKENIZER, narrow.model_copy(update={"sound_words": 9}), lm, pronunciations=sounds)
     assert read(both, emission) == "cat"
     word = transcript(both.decode(emission), emission, TOKENIZER.tokens, 0.04).words[0]
     assert (word.start, word.end) == (0.0, pytest.approx(5 * 0.04)), "of letters that no search went along"
@@ -136,7 +136,7 @@ def test_phonemes_find_what_letters_do_not(lm: Path, sounds: Pronunciations) -> 
 
 def test_a_search_by_sound_is_one_over_homophones(lm: Path) -> None:
     alike = Pronunciations(dict.fromkeys(("act", "bat", "cat", "tab"), ("b", "æ", "t")), SYMBOLS)
-    config = BEAM.model_copy(update={"phoneme_share": 0.5, "sound_search": True, "beam": 4})
+    config = BEAM.model_copy(update={"phoneme_share": 0.5, "sound_words": 9, "beam": 4})
     b, a, c, t = (TOKENIZER.encode(character)[0] for character in "bact")
     for word, letters in {"tab": [t, a, b], "act": [a, c, t]}.items():
         emission = np.concatenate(
@@ -147,7 +147,7 @@ def test_a_search_by_sound_is_one_over_homophones(lm: Path) -> None:
 
 def test_the_phonemes_prior_is_taken_off(lm: Path, sounds: Pronunciations) -> None:
     config = BEAM.model_copy(
-        update={"phoneme_share": 1.0, "prior_weight": 1.0, "label_prior": (0.0,) * 6, "sound_search": True}
+        update={"phoneme_share": 1.0, "prior_weight": 1.0, "label_prior": (0.0,) * 6, "sound_words": 9}
     )
     emission = heard(letter=3.0, sound=2.0)
     told = [
@@ -178,12 +178,12 @@ def test_a_crossing_of_letters_and_sounds_wins(lm: Path, sounds: Pronunciations)
     first, last = [{2: 1.1, 1: 1.0}, {4: 1.0}, {3: 1.0}], [{1: 99.0, 2: 1.0}, {4: 1.0}, {3: 1.0}]
     phonemes = spelled([*first, *({one: 1.0} for one in (4, 2, 3)), *last, {0: 1.0}, {0: 1.0}], 5)
     emission = np.concatenate([letters, phonemes], axis=1)
-    config = BEAM.model_copy(update={"beam": 1, "phoneme_share": 0.5, "sound_search": True})
+    config = BEAM.model_copy(update={"beam": 1, "phoneme_share": 0.5, "sound_words": 9})
     assert read(BeamDecoder(TOKENIZER, config, lm, pronunciations=sounds), emission) == "bat act bat"
 
 
 def test_hotwords_are_preferred_among_readings_of_both(lm: Path, sounds: Pronunciations) -> None:
-    config = BEAM.model_copy(update={"phoneme_share": 0.5, "sound_search": True})
+    config = BEAM.model_copy(update={"phoneme_share": 0.5, "sound_words": 9})
     emission = heard(letter=1.0, sound=2.0)
     for hotwords in ((), (Hotword("bat", 5.0),)):
         decoder = BeamDecoder(TOKENIZER, config, lm, hotwords, nbest=5, pronunciations=sounds)
@@ -194,7 +194,7 @@ def test_hotwords_are_preferred_among_readings_of_both(lm: Path, sounds: Pronunc
 
 
 def test_a_stream_ends_with_the_same(lm: Path, sounds: Pronunciations) -> None:
-    config = BEAM.model_copy(update={"phoneme_share": 0.9, "sound_search": True})
+    config = BEAM.model_copy(update={"phoneme_share": 0.9, "sound_words": 9})
     emission = heard(letter=3.0, sound=9.0)
     whole = BeamDecoder(TOKENIZER, config, lm, pronunciations=sounds)
     stream = IncrementalBeam(BeamDecoder(TOKENIZER, config, lm, pronunciations=sounds), TOKENIZER.tokens, 0.04)
