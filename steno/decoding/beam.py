@@ -15,6 +15,7 @@ from flashlight.lib.text.dictionary import Dictionary
 
 from steno.decoding.align import forced_alignment
 from steno.decoding.config import DecodingConfig
+from steno.decoding.greedy import collapse
 from steno.decoding.hotwords import Hotword, Node, PhraseGraph
 from steno.decoding.path import Emission, Hypothesis, Path
 from steno.decoding.second_pass import Readings, SecondPass, TextScorer
@@ -67,6 +68,8 @@ class BeamDecoder:
     ) -> None:
         self._tokenizer, self._pronunciations, self._neural = tokenizer, pronunciations, neural
         self._nbest = nbest
+        # Many readings of beam search differ in their paths alone.
+        self._most = 1 if nbest == 1 else 8 * nbest
         tokens = tokenizer.tokens
         self._labels = len(tokens)
         self._space = tokens.index(" ") if " " in tokens else BLANK
@@ -121,8 +124,8 @@ class BeamDecoder:
         """
         if self._second is None:
             raise DecodingError("no second pass is configured")
-        found = self._found(self._searched(emission_tv), len(emission_tv))
-        return self._asked(self._second, list(self._second.texts(found)), emission_tv)
+        paths = self._paths(self._searched(emission_tv), len(emission_tv))
+        return self._asked(self._second, list(paths), emission_tv)
 
     # ---- a stream --------------------------------------------------------------------------------------------
 
@@ -162,14 +165,13 @@ class BeamDecoder:
 
     def _best(self, results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> list[Hypothesis]:
         """The best of these, after a second pass over all of them where there is one."""
-        found = self._found(results, len(emission_tv))
         if self._second is None:
-            # Many readings differ in their paths alone.
-            return found if self._nbest == 1 else found[: 8 * self._nbest]
-        paths = self._second.texts(found)
+            return self._hypotheses(results[: self._most], emission_tv)
+        paths = self._paths(results, len(emission_tv))
         best = self._asked(self._second, list(paths), emission_tv).best(self._config, self._nbest)
         letters_tv = emission_tv[:, : self._labels] - self._often_v
-        return [Hypothesis(self._along(text, paths, letters_tv), score) for text, score in best] or found[:1]
+        chosen = [Hypothesis(self._along(text, paths, letters_tv), score) for text, score in best]
+        return chosen or self._hypotheses(results[:1], emission_tv)
 
     def _along(self, text: str, paths: Mapping[str, Path], letters_tv: Emission) -> Path:
         """The path of a reading, which was found along it, or else the best one."""
@@ -178,9 +180,17 @@ class BeamDecoder:
         labels = self._tokenizer.encode(text)
         return forced_alignment(letters_tv, labels).path_t if labels else np.zeros(len(letters_tv), dtype=np.int64)
 
+    def _paths(self, results: "Sequence[fl.DecodeResult]", frames: int) -> dict[str, Path]:
+        """The texts of what was found, best first, of each the best path."""
+        paths: dict[str, Path] = {}
+        for result in results:
+            path_t = _path(result, frames)
+            paths.setdefault(" ".join(self._tokenizer.decode(collapse(path_t)).split()), path_t)
+        return paths
+
     @staticmethod
-    def _found(results: "Sequence[fl.DecodeResult]", frames: int) -> list[Hypothesis]:
-        return [Hypothesis(_path(result, frames), result.score) for result in results]
+    def _hypotheses(results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> list[Hypothesis]:
+        return [Hypothesis(_path(result, len(emission_tv)), result.score) for result in results]
 
     def _asked(self, second: SecondPass, texts: Sequence[str], emission_tv: Emission) -> Readings:
         letters_tv, phonemes_tp = emission_tv[:, : self._labels] - self._often_v, emission_tv[:, self._labels :]
@@ -240,20 +250,17 @@ class _Lexicon:
     def log_likelihood(self, words: Sequence[str]) -> float:
         """ln of the chance of words as a whole sentence, hotwords or not; a last word that is not whole is left out."""
         state, total = self._lm.start(False), 0.0
-        for number in (self._index[word] for word in words if word in self._index):
+        for number in self._numbers(words):
             state, score = self._lm.score(state, number)
             total += score
         return _LN10 * (total + self._lm.finish(state)[1])
 
     def gain(self, words: Sequence[str]) -> float:
         """What the hotwords among these words add."""
-        if self._graph is None:
-            return 0.0
-        node, before, total = self._graph.root, None, 0.0
-        for number in (self._index[word] for word in words if word in self._index):
-            node, gain = self._graph.step(node, before, number)
-            before, total = number, total + gain
-        return total + self._graph.finish(node)
+        return self._graph.gain(self._numbers(words)) if self._graph else 0.0
+
+    def _numbers(self, words: Sequence[str]) -> list[int]:
+        return [self._index[word] for word in words if word in self._index]
 
     def decoder(self, config: DecodingConfig) -> "tuple[fl.LexiconDecoder, fl.LM]":
         return self._decoder(config, self._trie, self._labels, self._space)

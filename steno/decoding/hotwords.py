@@ -123,3 +123,11 @@ class PhraseGraph:
     def finish(self, node: Node) -> float:
         """What is lost when the sequence ends here."""
         return 0.0 if node.ends else -node.pending
+
+    def gain(self, symbols: Iterable[int]) -> float:
+        """What a whole sequence gains."""
+        node, before, total = self.root, None, 0.0
+        for symbol in symbols:
+            node, gain = self.step(node, before, symbol)
+            before, total = symbol, total + gain
+        return total + self.finish(node)

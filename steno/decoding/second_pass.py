@@ -16,8 +16,7 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
 from steno.decoding.config import DecodingConfig
-from steno.decoding.greedy import collapse
-from steno.decoding.path import Emission, Hypothesis, Path
+from steno.decoding.path import Emission
 from steno.phonemes import Pronunciations
 from steno.text import BLANK, Tokenizer
 
@@ -127,13 +126,6 @@ class SecondPass:
     pronunciations: Pronunciations | None = None
     by_sound: Callable[[Emission], list[str]] | None = None
     neural: TextScorer | None = None
-
-    def texts(self, found: Iterable[Hypothesis]) -> dict[str, Path]:
-        """The texts of readings, of each the path that comes first."""
-        paths: dict[str, Path] = {}
-        for one in found:
-            paths.setdefault(" ".join(self.tokenizer.decode(collapse(one.path_t)).split()), one.path_t)
-        return paths
 
     def readings(self, found: Sequence[str], letters_tv: Emission, phonemes_tp: Emission) -> Readings:
         """What the witnesses say of an utterance's readings, and of new ones that are made of them.

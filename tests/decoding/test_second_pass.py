@@ -106,12 +106,13 @@ def test_phonemes_decide_by_their_share(lm: Path, sounds: Pronunciations) -> Non
 def test_scores_are_of_both(lm: Path, sounds: Pronunciations) -> None:
     emission = heard(letter=3.0, sound=9.0)
     found = {}
-    for share in (0.0, 0.5, 1.0):
+    for share in (0.0, 0.2, 0.5, 0.8, 1.0):
         config = BEAM.model_copy(update={"phoneme_share": share})
         decoder = BeamDecoder(TOKENIZER, config, lm, nbest=10, pronunciations=sounds)
         result = transcript(decoder.decode(emission), emission, TOKENIZER.tokens, 0.04, nbest=10)
         found[share] = {one.text: one.score for one in result.alternatives}
     for word in ("bat", "cat"):
+        assert found[0.5][word] == pytest.approx((found[0.2][word] + found[0.8][word]) / 2)
         # A beam sums a word with spaces around it, too.
         assert found[0.5][word] == pytest.approx((found[0.0][word] + found[1.0][word]) / 2, rel=2e-3)
 
@@ -256,6 +257,7 @@ def test_it_takes_its_share_of_what_the_n_grams_gave(lm: Path) -> None:
     with_both, with_half, without = (scores(neural_weight=0.2, neural_share=share) for share in (0.0, 0.5, 1.0))
     by_ngrams = 0.7 * sum(sentence.log10 for sentence in score_text(open_lm(lm), [lm.with_name("bat.txt")], " abct"))
     assert scores()["bat"] + 0.2 * -9.0 == pytest.approx(with_both["bat"], rel=2e-3)
+    assert scores(neural_weight=0.1)["bat"] + 0.1 * -9.0 == pytest.approx(with_both["bat"])
     assert with_both["bat"] - without["bat"] == pytest.approx(by_ngrams * np.log(10), rel=1e-3)
     assert with_half["bat"] == pytest.approx((with_both["bat"] + without["bat"]) / 2)
 
