@@ -351,7 +351,7 @@ def main(
     import torch
 
     from steno.data.manifest import Manifest, write_manifest
-    from steno.training.trainer import Interrupted
+    from steno.training.interrupt import Interrupted
 
     torch.set_num_threads(threads)
     print(machine(threads))

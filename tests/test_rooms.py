@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "serving": BASE | {"decoding", "runtime"},
     "training": BASE
     | {"models", "features", "data", "decoding", "phonemes", "runtime", "evaluation", "tracking"}
-    | {"lm.corpus", "export.folder", "export.torch_model"},
+    | {"lm.corpus", "export.folder", "export.language_model", "export.torch_model"},
     "doctor": BASE | {"data.synth", "espeak", "tracking.store"},
 }
 """Rooms, and single files of the package, from the bottom to the top."""

@@ -25,7 +25,7 @@ def _train(given: argparse.Namespace) -> None:
     from steno.data.download.console import ConsoleWatcher
     from steno.training.classic import train_classic
     from steno.training.display import ConsoleDisplay
-    from steno.training.trainer import Interrupted
+    from steno.training.interrupt import Interrupted
 
     with ConsoleWatcher(Console(stderr=True)) as watcher:
         try:

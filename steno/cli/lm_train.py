@@ -30,22 +30,27 @@ def train(
     compile: Annotated[
         bool, typer.Option("--compile", help="Have torch compile the model first, which needs a C++ compiler.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUTPUT.checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training of OUTPUT that was stopped.")
+    ] = False,
+    uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
+    track: Annotated[bool, typer.Option("--track/--no-track", help="Whether MLflow keeps the run.")] = True,
     alphabet: Annotated[
         str | None, typer.Option(help="Characters of the recogniser, with the space; English by default.")
     ] = None,
 ) -> None:
-    """Train a neural language model on text, for a second pass over what beam search finds."""
+    """Train a neural language model on text, for a second pass over what beam search finds, and track it."""
     import time
 
     from rich.console import Console
 
     from steno.cli.progress import progress_bar
     from steno.errors import LanguageModelError
-    from steno.export.language_model import write_language_model
     from steno.models.language_model import HEAD
     from steno.text import ENGLISH
-    from steno.training.language_model import LanguageModelPlan, train_language_model
+    from steno.training.interrupt import Interrupted
+    from steno.training.language_model import LanguageModelPlan
+    from steno.training.language_model_run import run_language_model
 
     if output.suffix != ".onnx":
         raise LanguageModelError(f"{output}: is written as ONNX", f"Name it {output.with_suffix('.onnx').name}.")
@@ -54,7 +59,6 @@ def train(
     if size % HEAD:
         raise LanguageModelError(f"--size {size} is not a multiple of {HEAD}", "For instance 192, 256 or 512.")
     plan = LanguageModelPlan(pieces, size, layers, epochs, batch, lr, seed=seed, precision=precision, compiled=compile)
-    kept = output.with_name(output.name + ".checkpoint")
     console = Console()
     started = time.monotonic()
     with progress_bar(console) as bar:
@@ -69,23 +73,32 @@ def train(
                 soft_wrap=True,
             )
 
-        trained = train_language_model(
-            texts,
-            ENGLISH if alphabet is None else alphabet,
-            plan,
-            dev=dev,
-            kept=kept,
-            resume=resume,
-            progress=lambda what, part: bar.update(task, description=what, completed=part),
-            watch=watch,
-        )
-    difference = write_language_model(trained.model, trained.tokenizer, output, trained.about)
-    kept.unlink(missing_ok=True)
-    parameters = sum(parameter.numel() for parameter in trained.model.parameters())
-    print(f"text        {trained.about['sentences']:,} sentences, {trained.about['words']:,} words")
-    print(f"pieces      {len(trained.tokenizer) - 1:,}")
-    print(f"parameters  {parameters:,}, in 8 bits; ln of a piece's chance changes by {difference:.4f} with that")
-    if "dev_perplexity" in trained.about:
-        print(f"perplexity  {trained.about['dev_perplexity']:.2f} a word on {dev}")
+        try:
+            result = run_language_model(
+                texts,
+                output,
+                ENGLISH if alphabet is None else alphabet,
+                plan,
+                dev=dev,
+                resume=resume,
+                tracked=track,
+                tracking_uri=uri,
+                progress=lambda what, part: bar.update(task, description=what, completed=part),
+                watch=watch,
+            )
+        except Interrupted:
+            typer.echo("\nstopped and saved; go on with the same command and --resume", err=True)
+            raise typer.Exit(130) from None
+    about = result.trained.about
+    print(f"text        {about['sentences']:,} sentences, {about['words']:,} words")
+    print(f"pieces      {len(result.trained.tokenizer) - 1:,}")
+    print(
+        f"parameters  {result.parameters:,}, in 8 bits; ln of a piece's chance changes by {result.difference:.4f} "
+        "with that"
+    )
+    if "dev_perplexity" in about:
+        print(f"perplexity  {about['dev_perplexity']:.2f} a word on {dev}")
     print(f"{output}  {output.stat().st_size / 1e6:,.1f} MB")
     print(f"time        {time.monotonic() - started:.0f} s")
+    if result.run_id:
+        print(f"run         {result.run_id}")

@@ -33,9 +33,9 @@ def search(
     from rich.console import Console
     from rich.table import Table
 
+    from steno.training.interrupt import Interrupted
     from steno.training.search import BEST, Search
     from steno.training.search import search as run
-    from steno.training.trainer import Interrupted
 
     try:
         found = run(

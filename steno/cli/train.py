@@ -51,9 +51,9 @@ def train(
 
     from steno.storage import shown
     from steno.training.display import ConsoleDisplay
+    from steno.training.interrupt import Interrupted
     from steno.training.remote import has_checkpoint
     from steno.training.remote import train as run
-    from steno.training.trainer import Interrupted
 
     command = ["steno", "train", str(recipe), *(overrides or []), "--to", shown(run_dir), "--resume"]
     command += ([] if track else ["--no-track"]) + ([] if uri is None else ["--uri", uri])

@@ -168,6 +168,16 @@ def read_note(path: Path) -> RunNote:
         raise TrackingError(f"{path}: cannot be read ({error})", "Remove the file to start a new run.") from error
 
 
+def delivered(run_dir: Path) -> bool:
+    """Whether the stores of all runs that were tracked in a folder have everything, and refused nothing."""
+    for folder in (path.parent for path in (run_dir / "tracking").glob("*/spool.jsonl")):
+        spool = Spool(folder)
+        spool.close()
+        if spool.sent < spool.end or (folder / "refused.jsonl").exists():
+            return False
+    return True
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a small file so that a reader finds the old or the new one, never half of it."""
     partial = path.with_name(path.name + ".part")

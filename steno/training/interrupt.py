@@ -5,6 +5,10 @@ from types import FrameType
 from typing import Any, Self
 
 
+class Interrupted(KeyboardInterrupt):
+    """What was asked to stop did; everything is saved."""
+
+
 class Interrupt:
     """Within the block the first signal sets ``requested``; a second one stops at once.
 

@@ -21,6 +21,7 @@ from steno.lm.corpus import BEGIN, END, Corpus, Progress, read_corpus
 from steno.models.language_model import TransformerLM
 from steno.text import BLANK, PieceTokenizer, TokenizerConfig
 from steno.training import checkpoint
+from steno.training.interrupt import Interrupted
 from steno.training.optim import build_optimizer, one_cycle, set_learning_rate
 from steno.training.pieces import settled
 from steno.training.recipe import OptimizerConfig, ScheduleConfig
@@ -89,93 +90,148 @@ class Trained:
     about: dict[str, Any]
 
 
-def train_language_model(
-    texts: Sequence[Path],
-    alphabet: str,
-    plan: LanguageModelPlan,
-    *,
-    dev: Path | None = None,
-    kept: Path | None = None,
-    resume: bool = False,
-    progress: Progress = lambda what, part: None,
-    watch: Callable[[Report], None] = lambda report: None,
-) -> Trained:
-    """Learn pieces of words from text, and to predict each from those before it.
+class LanguageModelTraining:
+    """Learns pieces of words from text, and to predict each from those before it.
+
+    ``about`` says what is trained, how, and on what; ``done`` are the steps of a training that is gone on with.
 
     Args:
         texts: UTF-8, a sentence a line, in the order of reading; plain, ``.gz`` or ``.xz``.
         alphabet: of the recogniser that the model is for.
         plan: sizes and lengths.
         dev: text that is not trained on, whose perplexity is reported.
-        kept: a file that gets the state of training at each report.
+        kept: a file that gets the state of training at each report, and when it is stopped.
         resume: go on from ``kept``.
         progress: is told of what is done before training.
-        watch: is told how training stands, twenty times.
 
     Raises:
         LanguageModelError: a text cannot be used, or is too short, or what is resumed is of another plan or text.
         ModelError: there is nothing to resume.
     """
-    corpus = read_corpus(texts, "words", alphabet, progress=progress)
-    progress("learning pieces", 0.0)
-    tokenizer = _pieces(corpus, plan, alphabet)
-    pieces_n, begins_k = _spelled(corpus, tokenizer)
-    words_per_piece = _words(corpus) / len(pieces_n)
-    starts_b = _blocks(begins_k, len(pieces_n))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(plan.seed)
-    model = TransformerLM(len(tokenizer), plan.size, plan.layers).to(device)
-    config = OptimizerConfig(kind="muon", lr=plan.lr, weight_decay=plan.weight_decay)
-    optimizer = build_optimizer(model, config)
-    batch = min(plan.batch, len(starts_b))
-    steps = max(1, round(plan.epochs * (len(starts_b) // batch)))
-    about = {
-        **asdict(plan),
-        "texts": [str(text) for text in texts],
-        "words": _words(corpus),
-        "sentences": corpus.sentences,
-    }
-    del corpus
-    first = _resumed(kept, about, model, optimizer) if resume and kept is not None else 0
-    dev_text = _DevText.read(dev, alphabet, tokenizer) if dev is not None else None
-    halved = plan.precision == "bf16" or (plan.precision == "auto" and device.type == "cuda")
-    cast = partial(torch.autocast, device.type, torch.bfloat16, enabled=halved)
 
-    def loss_of(labels_bt: Tensor) -> Tensor:
-        with cast():
-            scores_btv = model.logits(labels_bt)
-        return F.cross_entropy(scores_btv.flatten(0, 1).float(), labels_bt.flatten())
+    def __init__(
+        self,
+        texts: Sequence[Path],
+        alphabet: str,
+        plan: LanguageModelPlan,
+        *,
+        dev: Path | None = None,
+        kept: Path | None = None,
+        resume: bool = False,
+        progress: Progress = lambda what, part: None,
+    ) -> None:
+        self._plan, self._dev, self._kept = plan, dev, kept
+        corpus = read_corpus(texts, "words", alphabet, progress=progress)
+        progress("learning pieces", 0.0)
+        self._tokenizer = _pieces(corpus, plan, alphabet)
+        self._pieces_n, begins_k = _spelled(corpus, self._tokenizer)
+        self._words_per_piece = _words(corpus) / len(self._pieces_n)
+        self._starts_b = _blocks(begins_k, len(self._pieces_n))
+        self._dev_text = _DevText.read(dev, alphabet, self._tokenizer) if dev is not None else None
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(plan.seed)
+        self._model = TransformerLM(len(self._tokenizer), plan.size, plan.layers).to(self._device)
+        self._optimizer = build_optimizer(
+            self._model, OptimizerConfig(kind="muon", lr=plan.lr, weight_decay=plan.weight_decay)
+        )
+        self.about: dict[str, Any] = {
+            **asdict(plan),
+            "texts": [str(text) for text in texts],
+            "words": _words(corpus),
+            "sentences": corpus.sentences,
+        }
+        self.done, self._lately = 0, list[float]()
+        if resume and kept is not None:
+            self._resume(kept)
 
-    compute = torch.compile(loss_of) if plan.compiled else loss_of
-    lately: list[float] = []
-    since, places_t = monotonic(), np.arange(BLOCK)
-    batches = _batches(starts_b, batch, plan.seed, first)
-    for step in range(first, steps):
-        set_learning_rate(optimizer, plan.lr * one_cycle(step / steps, _SCHEDULE))
-        chosen_b = next(batches)
-        labels_bt = torch.from_numpy(pieces_n[chosen_b[:, None] + places_t].astype(np.int64)).to(device)
-        loss = compute(labels_bt)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
-        optimizer.step()
-        optimizer.zero_grad()
-        lately.append(loss.item())
-        if not isfinite(lately[-1]):
-            raise LanguageModelError(
-                f"step {step + 1}: the loss is no number any more", "Take a lower --lr; --resume goes on before that."
-            )
-        if (step + 1) % max(1, steps // _REPORTS) == 0 or step + 1 == steps:
+    @property
+    def parameters(self) -> int:
+        """Of the Transformer."""
+        return sum(parameter.numel() for parameter in self._model.parameters())
+
+    def fit(
+        self, watch: Callable[[Report], None] = lambda report: None, stopped: Callable[[], bool] = lambda: False
+    ) -> Trained:
+        """Train to the end.
+
+        Args:
+            watch: is told how training stands, twenty times.
+            stopped: asked after each step.
+
+        Raises:
+            Interrupted: it was stopped; its state is kept.
+            LanguageModelError: the loss is no number any more.
+        """
+        plan, device, first = self._plan, self._device, self.done
+        batch = min(plan.batch, len(self._starts_b))
+        steps = max(1, round(plan.epochs * (len(self._starts_b) // batch)))
+        halved = plan.precision == "bf16" or (plan.precision == "auto" and device.type == "cuda")
+        cast = partial(torch.autocast, device.type, torch.bfloat16, enabled=halved)
+
+        def loss_of(labels_bt: Tensor) -> Tensor:
             with cast():
-                dev_perplexity = dev_text.perplexity(model, device) if dev_text is not None else None
-            if kept is not None:
-                _keep(kept, about, step + 1, model, optimizer)
-            seconds = monotonic() - since
-            done = (step + 1 - first) * batch * BLOCK * words_per_piece
-            watch(Report(step + 1, steps, exp(sum(lately) / len(lately)), dev_perplexity, done / seconds))
-            lately = []
-    if dev_text is not None:
-        about |= {"dev": str(dev), "dev_perplexity": round(dev_text.perplexity(model, device), 2)}
-    return Trained(model.eval().cpu(), tokenizer, about)
+                scores_btv = self._model.logits(labels_bt)
+            return F.cross_entropy(scores_btv.flatten(0, 1).float(), labels_bt.flatten())
+
+        compute = torch.compile(loss_of) if plan.compiled else loss_of
+        since, places_t = monotonic(), np.arange(BLOCK)
+        batches = _batches(self._starts_b, batch, plan.seed, first)
+        for step in range(first, steps):
+            set_learning_rate(self._optimizer, plan.lr * one_cycle(step / steps, _SCHEDULE))
+            chosen_b = next(batches)
+            labels_bt = torch.from_numpy(self._pieces_n[chosen_b[:, None] + places_t].astype(np.int64)).to(device)
+            loss = compute(labels_bt)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self._model.parameters(), _CLIP)
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+            self.done = step + 1
+            self._lately.append(loss.item())
+            if not isfinite(self._lately[-1]):
+                raise LanguageModelError(
+                    f"step {self.done}: the loss is no number any more",
+                    "Take a lower --lr; --resume goes on before that.",
+                )
+            if self.done % max(1, steps // _REPORTS) == 0 or self.done == steps:
+                with cast():
+                    dev_perplexity = self._dev_perplexity()
+                perplexity = exp(sum(self._lately) / len(self._lately))
+                words = (self.done - first) * batch * BLOCK * self._words_per_piece
+                self._lately = []
+                self._keep()
+                watch(Report(self.done, steps, perplexity, dev_perplexity, words / (monotonic() - since)))
+            if stopped() and self.done < steps:
+                self._keep()
+                raise Interrupted
+        if (dev_perplexity := self._dev_perplexity()) is not None:
+            self.about |= {"dev": str(self._dev), "dev_perplexity": round(dev_perplexity, 2)}
+        return Trained(self._model.eval().cpu(), self._tokenizer, self.about)
+
+    def _dev_perplexity(self) -> float | None:
+        return self._dev_text.perplexity(self._model, self._device) if self._dev_text is not None else None
+
+    def _keep(self) -> None:
+        if self._kept is None:
+            return
+        tensors = checkpoint.prefixed("model", checkpoint.model_tensors(self._model))
+        tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(self._optimizer))
+        checkpoint.save(self._kept, tensors, {"about": self.about, "step": self.done, "lately": self._lately})
+
+    def _resume(self, path: Path) -> None:
+        """Put back the state of then."""
+        tensors, state = checkpoint.load(path)
+        former = state.get("about", {})
+        # How fast it goes may change.
+        may_change = ("compiled", "precision")
+        for name, value in sorted(self.about.items()):
+            if value != former.get(name) and name not in may_change:
+                raise LanguageModelError(
+                    f"{path}: is of a training with another {name} ({former.get(name)!r})",
+                    "Give what was given then, or start again without --resume.",
+                )
+        self._model.load_state_dict(checkpoint.unprefixed("model", tensors))
+        checkpoint.load_optimizer(self._optimizer, checkpoint.unprefixed("optimizer", tensors))
+        self.done, self._lately = int(state["step"]), list(state.get("lately", []))
 
 
 def _words(corpus: Corpus) -> int:
@@ -268,24 +324,3 @@ class _DevText:
                     row_t[: len(pieces)] = torch.from_numpy(pieces.astype(np.int64))
                 total -= float(model(labels_bt.to(device)).float().sum())
         return exp(total / self.words)
-
-
-def _keep(path: Path, about: dict[str, Any], step: int, model: TransformerLM, optimizer: torch.optim.Optimizer) -> None:
-    tensors = checkpoint.prefixed("model", checkpoint.model_tensors(model))
-    tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(optimizer))
-    checkpoint.save(path, tensors, {"about": about, "step": step})
-
-
-def _resumed(path: Path, about: dict[str, Any], model: TransformerLM, optimizer: torch.optim.Optimizer) -> int:
-    """Steps that were done, after the state of then was put back."""
-    tensors, state = checkpoint.load(path)
-    differing = sorted(name for name in about if about[name] != state.get("about", {}).get(name))
-    # How fast it goes may change.
-    if changed := [name for name in differing if name not in ("compiled", "precision")]:
-        raise LanguageModelError(
-            f"{path}: is of a training with another {changed[0]} ({state.get('about', {}).get(changed[0])!r})",
-            "Give what was given then, or start again without --resume.",
-        )
-    model.load_state_dict(checkpoint.unprefixed("model", tensors))
-    checkpoint.load_optimizer(optimizer, checkpoint.unprefixed("optimizer", tensors))
-    return int(state["step"])

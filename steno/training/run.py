@@ -39,7 +39,7 @@ from steno.training.run_folder import RECIPE
 from steno.training.settle import read_settled, settle
 from steno.training.start import start_from
 from steno.training.statistics import corpus_statistics, sample_indices
-from steno.training.trainer import Interrupted, Trainer
+from steno.training.trainer import Trainer
 from steno.training.validation import Validator
 
 MODEL = "model"
@@ -100,18 +100,12 @@ def train(
     if tracked and main:
         experiment = recipe.tracking.experiment
         tracker = Tracker.start(run_dir, experiment=experiment, run_name=recipe.name, uri=tracking_uri, tags=tags)
-    try:
-        result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume, tracking_uri)
-        parted(fabric)
-    except (Interrupted, KeyboardInterrupt):
-        tracker.close("KILLED")
-        raise
-    except BaseException:
-        tracker.close("FAILED")
-        raise
-    finally:
-        display.close()
-    tracker.close("FINISHED")
+    with tracker:
+        try:
+            result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume, tracking_uri)
+            parted(fabric)
+        finally:
+            display.close()
     return result
 
 

@@ -19,12 +19,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from steno.config import read_yaml
 from steno.errors import RecipeError, StenoError
-from steno.tracking.tracker import NullTracker, RunLog, Status, Tracker
+from steno.tracking.tracker import NullTracker, RunLog, Tracker
 from steno.training.display import SilentDisplay
+from steno.training.interrupt import Interrupted
 from steno.training.recipe import Recipe, dump_recipe, load_recipe
 from steno.training.run import train
 from steno.training.search_space import Choice, Space
-from steno.training.trainer import Interrupted
 
 STUDY, SEARCH, BEST = "study.db", "search.yaml", "best.yaml"
 _FIRST_TRIALS = 4
@@ -98,18 +98,10 @@ def search(
         experiment, name = recipe.tracking.experiment, f"search {recipe.name}"
         parent = Tracker.start(folder, experiment=experiment, run_name=name, uri=tracking_uri, tags=tags)
         parent.log_params({"trials": trials, **{f"space.{key}": str(value) for key, value in wanted.space.items()}})
-    status: Status = "FAILED"
-    try:
-        with _own_runs():
-            while len(_ended(study)) < trials:
-                _trial(study, wanted, folder, parent, say, tracking_uri if tracked else None, tracked)
-                _note(study, folder, wanted, parent)
-        status = "FINISHED"
-    except (Interrupted, KeyboardInterrupt):
-        status = "KILLED"
-        raise
-    finally:
-        parent.close(status)
+    with parent, _own_runs():
+        while len(_ended(study)) < trials:
+            _trial(study, wanted, folder, parent, say, tracking_uri if tracked else None, tracked)
+            _note(study, folder, wanted, parent)
     if not any(outcome.wer is not None for outcome in outcomes(study)):
         raise StenoError(f"{folder}: no trial could be trained to the end of an epoch", "See what was said of each.")
     return outcomes(study)
@@ -163,7 +155,7 @@ def _trial(
     except Pruned:
         study.tell(trial, state=TrialState.PRUNED)
         say(f"trial {trial.number}: cut short, worse than most were at its epoch")
-    except (Interrupted, KeyboardInterrupt):
+    except KeyboardInterrupt:
         study.tell(trial, state=TrialState.FAIL)
         study.enqueue_trial(trial.params)
         raise

@@ -20,7 +20,7 @@ from steno.training import checkpoint
 from steno.training.averaging import ExponentialAverage, Weights, load_weights, mean, swapped, weights_of
 from steno.training.display import Display
 from steno.training.forward import Forward
-from steno.training.interrupt import Interrupt
+from steno.training.interrupt import Interrupt, Interrupted
 from steno.training.optim import build_optimizer, one_cycle, set_learning_rate
 from steno.training.processes import gathered, summed, told
 from steno.training.recipe import Recipe
@@ -45,10 +45,6 @@ class MetricLog(Protocol):
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Values of one step, from 1."""
-
-
-class Interrupted(Exception):
-    """The run was asked to stop; everything is saved."""
 
 
 class Trainer:

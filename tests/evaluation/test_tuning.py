@@ -139,7 +139,7 @@ def test_a_folder_takes_its_neural_language_model_along(
     steno: Callable[..., Any], model: Path, tones: Path, lm: Path, tmp_path: Path
 ) -> None:
     text, neural = tmp_path / "text.txt", tmp_path / "made.onnx"
-    options = ("--size", 64, "--layers", 1, "--pieces", 16, "--alphabet", tiny.ALPHABET, "--epochs", 0.1)
+    options = ("--no-track", "--size", 64, "--layers", 1, "--pieces", 16, "--alphabet", tiny.ALPHABET, "--epochs", 0.1)
     text.write_text("ab cd ba dc\n" * 500)
     assert steno("lm", "train", text, "-o", neural, *options).code == 0
     tuned = tmp_path / "tuned"

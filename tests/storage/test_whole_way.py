@@ -99,7 +99,8 @@ def test_a_run_is_resumed_on_another_machine(store, steno, speech, recipe, tmp_p
     assert whole.code == 0, whole.err
 
     # Stopped in the second epoch, here.
-    from steno.training.trainer import Interrupted, Trainer
+    from steno.training.interrupt import Interrupted
+    from steno.training.trainer import Trainer
 
     run = shown(store.at("runs/cut"))
     validate = Trainer._validate

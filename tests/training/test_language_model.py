@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 from steno.errors import LanguageModelError, ModelError
 from steno.models.language_model import TransformerLM
 from steno.runtime.neural_lm import NeuralLM
-from steno.training.language_model import LanguageModelPlan, Report, train_language_model
+from steno.training.interrupt import Interrupted
+from steno.training.language_model import LanguageModelPlan, LanguageModelTraining, Report
 
 ALPHABET = " abcd"
-OPTIONS = ("--alphabet", ALPHABET, "--pieces", 12, "--size", 64, "--layers", 1, "--batch", 8)
+OPTIONS = ("--no-track", "--alphabet", ALPHABET, "--pieces", 12, "--size", 64, "--layers", 1, "--batch", 8)
 PLAN = LanguageModelPlan(pieces=12, size=64, layers=1, epochs=0.5, batch=8)
 
 
@@ -88,28 +90,21 @@ def test_what_comes_later_is_not_seen() -> None:
 
 
 def test_training_goes_on_where_it_stopped(text: Path, tmp_path: Path) -> None:
-    class Stopped(Exception):
-        pass
-
-    def stop(report: Report) -> None:
-        if report.step > report.steps / 2:
-            raise Stopped
-
-    whole = train_language_model([text], ALPHABET, PLAN)
-    kept = tmp_path / "kept"
-    with pytest.raises(Stopped):
-        train_language_model([text], ALPHABET, PLAN, kept=kept, watch=stop)
-    seen: list[Report] = []
-    resumed = train_language_model([text], ALPHABET, PLAN, kept=kept, resume=True, watch=seen.append)
-    assert seen[0].step > seen[0].steps / 2
+    whole = LanguageModelTraining([text], ALPHABET, PLAN).fit()
+    kept, reports = tmp_path / "kept", list[Report]()
+    stopped = LanguageModelTraining([text], ALPHABET, PLAN, kept=kept)
+    with pytest.raises(Interrupted):
+        stopped.fit(reports.append, lambda: stopped.done == 5)
+    resumed = LanguageModelTraining([text], ALPHABET, PLAN, kept=kept, resume=True)
+    assert resumed.done == 5
+    found = resumed.fit(reports.append)
+    assert [report.step for report in reports] == sorted({report.step for report in reports})
     for name, weights in whole.model.state_dict().items():
-        torch.testing.assert_close(resumed.model.state_dict()[name], weights)
+        torch.testing.assert_close(found.model.state_dict()[name], weights)
     with pytest.raises(LanguageModelError, match="another seed"):
-        train_language_model(
-            [text], ALPHABET, LanguageModelPlan(**{**PLAN.__dict__, "seed": 7}), kept=kept, resume=True
-        )
+        LanguageModelTraining([text], ALPHABET, replace(PLAN, seed=7), kept=kept, resume=True)
     with pytest.raises(ModelError, match="not a checkpoint"):
-        train_language_model([text], ALPHABET, PLAN, kept=tmp_path / "none", resume=True)
+        LanguageModelTraining([text], ALPHABET, PLAN, kept=tmp_path / "none", resume=True)
 
 
 def test_bad_input_is_named(steno: Callable[..., Any], text: Path, tmp_path: Path) -> None:
@@ -122,14 +117,15 @@ def test_bad_input_is_named(steno: Callable[..., Any], text: Path, tmp_path: Pat
         ((text, "-o", tmp_path / "a.onnx", "--size", 100), "multiple of 64"),
         ((text, "-o", tmp_path / "a.onnx", "--pieces", 3), "--pieces 3"),
         ((tmp_path / "none.txt", "-o", tmp_path / "a.onnx"), "none.txt"),
+        ((text, "-o", tmp_path / "a.onnx", "--resume"), "Start without --resume"),
+        ((text, "-o", tmp_path / "a.onnx", "--dev", tmp_path / "no-dev.txt"), "no-dev.txt"),
         ((text, "-o", tmp_path / "a.onnx", "--lr", 1e30), "lower --lr"),
     ):
-        ran = steno(
-            "lm", "train", *arguments, "--alphabet", ALPHABET, *(() if "--pieces" in arguments else OPTIONS[2:4])
-        )
+        ran = steno("lm", "train", *arguments, *OPTIONS[:3], *(() if "--pieces" in arguments else OPTIONS[3:5]))
         assert ran.code == 2, arguments
         assert told in ran.err
-    assert not [*tmp_path.rglob("*.onnx"), *tmp_path.rglob("*.part")]
+    # The last one said that it can go on from before its loss was lost.
+    assert {path.name for path in tmp_path.iterdir()} == {"short.txt", "a.onnx.training"}
     for model in (tmp_path / "none.onnx", short.rename(tmp_path / "text.onnx")):
         ran = steno("lm", "score", model, text)
         assert ran.code == 2

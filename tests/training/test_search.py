@@ -11,10 +11,10 @@ import yaml
 
 from steno.errors import RecipeError, StenoError
 from steno.training import search as searching
+from steno.training.interrupt import Interrupted
 from steno.training.recipe import Recipe, load_recipe
 from steno.training.search import Search, search
 from steno.training.search_space import Choice, Range, merged, read_space, split
-from steno.training.trainer import Interrupted
 
 # ---- the space -------------------------------------------------------------------------------------------------
 
