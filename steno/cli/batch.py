@@ -1,14 +1,18 @@
 """`steno batch`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steno.cli import decoding
+from steno.cli.decoding import takes_options
 from steno.cli.model import Model
 
+if TYPE_CHECKING:
+    from steno.decoding.options import DecodingOptions
 
+
+@takes_options()
 def batch(
     source: Annotated[str, typer.Argument(help="A manifest, shards, a folder or a glob, here or in a store.")],
     model: Model,
@@ -21,16 +25,8 @@ def batch(
     address: Annotated[
         str | None, typer.Option(help="A Ray cluster: HOST:PORT, ray://HOST:PORT or auto; this machine by default.")
     ] = None,
-    decoder: decoding.Method = None,
-    lm: decoding.Lm = None,
-    lm_weight: decoding.LmWeight = None,
-    word_score: decoding.WordScore = None,
-    prior_weight: decoding.PriorWeight = None,
-    phoneme_share: decoding.PhonemeShare = None,
-    neural_weight: decoding.NeuralWeight = None,
-    beam: decoding.Beam = None,
-    hotwords: decoding.Hotwords = None,
-    nbest: decoding.Nbest = 1,
+    *,
+    asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Transcribe a great deal on Ray. After a stop the same command goes on; files that fail are listed apart."""
@@ -54,9 +50,6 @@ def batch(
     from steno.tracking.registry import resolve
 
     check_target(to)
-    asked = decoding.options(
-        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords, nbest
-    )
     sent, name, settled = describe(resolve(model, uri), asked)
     recordings = open_source(source)
     plan = Plan(recordings.digest, len(recordings), recordings.parts, name, settled)
@@ -75,7 +68,7 @@ def batch(
 
         try:
             counts = transcribe_all(
-                Job(recordings, to, plan, nbest), lambda: connected(sent, name, actors, address), advance
+                Job(recordings, to, plan, asked.nbest), lambda: connected(sent, name, actors, address), advance
             )
         except KeyboardInterrupt:
             typer.echo("what is done is kept; the same command goes on", err=True)

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from steno.cli import decoding
+from steno.cli.decoding import takes_options
 
 if TYPE_CHECKING:
+    from steno.decoding.options import DecodingOptions
     from steno.evaluation.compare import Comparison
 
 
+@takes_options("nbest")
 def compare(
     models: Annotated[
         list[str],
@@ -29,15 +31,8 @@ def compare(
     audio: Annotated[
         int | None, typer.Option(min=0, help="Utterances with a player in the report; 10 by default.")
     ] = None,
-    decoder: decoding.Method = None,
-    lm: decoding.Lm = None,
-    lm_weight: decoding.LmWeight = None,
-    word_score: decoding.WordScore = None,
-    prior_weight: decoding.PriorWeight = None,
-    phoneme_share: decoding.PhonemeShare = None,
-    neural_weight: decoding.NeuralWeight = None,
-    beam: decoding.Beam = None,
-    hotwords: decoding.Hotwords = None,
+    *,
+    asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Say which model is better on a manifest, and how sure that is. Options of decoding hold for all of them."""
@@ -59,9 +54,6 @@ def compare(
     if not 0 < significance < 1:
         raise StenoError(f"a significance of {significance:g} makes no sense", "Give one such as 0.05.")
     manifest = Manifest(data)
-    asked = decoding.options(
-        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
-    )
     recognizers = [Recognizer(resolve(model, uri), decoding=asked) for model in models]
     form = Normalization(normalize, common_alphabet([alphabet_of(recognizer) for recognizer in recognizers]))
     found = compare_evaluations(

@@ -1,5 +1,8 @@
 """Options of decoding, which several commands share."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -7,59 +10,76 @@ import typer
 if TYPE_CHECKING:
     from steno.decoding.options import DecodingOptions
 
-Method = Annotated[
-    Literal["greedy", "beam"] | None,
-    typer.Option("--decoder", help="How emissions become text; as the model folder says by default."),
-]
-Lm = Annotated[
-    str | None, typer.Option("--lm", help="A language model that `steno lm build` wrote; none: without the model's.")
-]
-LmWeight = Annotated[float | None, typer.Option("--lm-weight", help="Factor of the language model's log-probability.")]
-WordScore = Annotated[float | None, typer.Option("--word-score", help="What each word adds to a reading's score.")]
-PriorWeight = Annotated[
-    float | None,
-    typer.Option("--prior-weight", help="Share of each label's own frequency that is taken off its log-probability."),
-]
-PhonemeShare = Annotated[
-    float | None,
-    typer.Option("--phoneme-share", min=0, max=1, help="Share of a reading's acoustic score that its phonemes give."),
-]
-NeuralWeight = Annotated[
-    float | None,
-    typer.Option("--neural-weight", min=0, help="Factor of the neural language model's log-probability; 0: without."),
-]
-Beam = Annotated[int | None, typer.Option("--beam", min=1, help="Readings kept after each frame.")]
-Hotwords = Annotated[
-    list[str] | None,
-    typer.Option("--hotwords", help="A phrase to prefer, phrase:boost, or @FILE with one a line; may be repeated."),
-]
-Nbest = Annotated[int, typer.Option("--nbest", min=1, help="So many readings of each recording (json).")]
+_ASKED = "asked"
 
 
-def options(
-    method: Literal["greedy", "beam"] | None = None,
-    lm: str | None = None,
-    lm_weight: float | None = None,
-    word_score: float | None = None,
-    prior_weight: float | None = None,
-    phoneme_share: float | None = None,
-    neural_weight: float | None = None,
-    beam: int | None = None,
-    hotwords: list[str] | None = None,
-    nbest: int = 1,
+def takes_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of decoding, but those that are ``left_out``.
+
+    They stand where the command has its parameter ``asked``, which gets them as one value.
+    """
+    offered = [one for name, one in inspect.signature(_options).parameters.items() if name not in left_out]
+
+    def give(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command)
+        shown = [
+            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for own in signature.parameters.values()
+            for one in (offered if own.name == _ASKED else [own])
+        ]
+
+        @wraps(command)
+        def called(**arguments: object) -> None:
+            asked = _options(**{one.name: arguments.pop(one.name, one.default) for one in offered})  # type: ignore[arg-type]
+            command(**arguments, **{_ASKED: asked})
+
+        called.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+        called.__annotations__ = {one.name: one.annotation for one in shown}
+        return called
+
+    return give
+
+
+def _options(
+    decoder: Annotated[
+        Literal["greedy", "beam"] | None,
+        typer.Option(help="How emissions become text; as the model folder says by default."),
+    ] = None,
+    lm: Annotated[
+        str | None, typer.Option(help="A language model that `steno lm build` wrote; none: without the model's.")
+    ] = None,
+    lm_weight: Annotated[float | None, typer.Option(help="Factor of the language model's log-probability.")] = None,
+    word_score: Annotated[float | None, typer.Option(help="What each word adds to a reading's score.")] = None,
+    prior_weight: Annotated[
+        float | None,
+        typer.Option(help="Share of each label's own frequency that is taken off its log-probability."),
+    ] = None,
+    phoneme_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of a reading's acoustic score that its phonemes give."),
+    ] = None,
+    neural_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="Factor of the neural language model's log-probability; 0: without."),
+    ] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Readings kept after each frame.")] = None,
+    hotwords: Annotated[
+        list[str] | None,
+        typer.Option(help="A phrase to prefer, phrase:boost, or @FILE with one a line; may be repeated."),
+    ] = None,
+    nbest: Annotated[int, typer.Option(min=1, help="So many readings of each recording (json).")] = 1,
 ) -> "DecodingOptions":
-    """The options as one value."""
     from steno.decoding.options import DecodingOptions
 
     return DecodingOptions(
-        method,
-        lm,
-        lm_weight,
-        word_score,
-        prior_weight,
-        phoneme_share,
-        neural_weight,
-        beam,
-        tuple(hotwords or ()),
-        nbest,
+        method=decoder,
+        lm=lm,
+        lm_weight=lm_weight,
+        word_score=word_score,
+        prior_weight=prior_weight,
+        phoneme_share=phoneme_share,
+        neural_weight=neural_weight,
+        beam=beam,
+        hotwords=tuple(hotwords or ()),
+        nbest=nbest,
     )

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from steno.cli import decoding
+from steno.cli.decoding import takes_options
 from steno.cli.model import Model
 
 if TYPE_CHECKING:
+    from steno.decoding.options import DecodingOptions
     from steno.evaluation.analysis import Analysis
 
 
+@takes_options("nbest")
 def evaluate(
     model: Model,
     data: Annotated[Path, typer.Option(help="A manifest with text.")],
@@ -28,15 +30,8 @@ def evaluate(
         bool | None,
         typer.Option("--log/--no-log", help="Log the evaluation to MLflow; by default if the model is kept there."),
     ] = None,
-    decoder: decoding.Method = None,
-    lm: decoding.Lm = None,
-    lm_weight: decoding.LmWeight = None,
-    word_score: decoding.WordScore = None,
-    prior_weight: decoding.PriorWeight = None,
-    phoneme_share: decoding.PhonemeShare = None,
-    neural_weight: decoding.NeuralWeight = None,
-    beam: decoding.Beam = None,
-    hotwords: decoding.Hotwords = None,
+    *,
+    asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Measure a model on a manifest: WER and CER with intervals, tables, confusions, and a report."""
@@ -55,9 +50,6 @@ def evaluate(
     logged = is_reference(model) if log is None else log
     refuse_idle_option("--audio", audio is not None and report is None and not logged, "--report or --log")
     manifest = Manifest(data)
-    asked = decoding.options(
-        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
-    )
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     form = Normalization(normalize, alphabet_of(recognizer))
     found = analyse(measure(recognizer, manifest, model, form).checked())
@@ -107,19 +99,13 @@ def _print(found: "Analysis") -> None:
         typer.echo(f"left out    {entry.id}: {entry.reason}", err=True)
 
 
+@takes_options("nbest")
 def validate(
     model: Model,
     file_id: Annotated[str, typer.Option(help="The utterance's id, such as 1089-134686-0000.")],
     data: Annotated[Path, typer.Option(help="A LibriSpeech tree, or a manifest.")],
-    decoder: decoding.Method = None,
-    lm: decoding.Lm = None,
-    lm_weight: decoding.LmWeight = None,
-    word_score: decoding.WordScore = None,
-    prior_weight: decoding.PriorWeight = None,
-    phoneme_share: decoding.PhonemeShare = None,
-    neural_weight: decoding.NeuralWeight = None,
-    beam: decoding.Beam = None,
-    hotwords: decoding.Hotwords = None,
+    *,
+    asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Transcribe one utterance of a corpus and print target, predicted, WER and CER."""
@@ -130,9 +116,6 @@ def validate(
     from steno.tracking.registry import resolve
 
     utterance = find_utterance(data, file_id)
-    asked = decoding.options(
-        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
-    )
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     predicted = recognizer.transcribe([audio.load(utterance.audio, recognizer.sample_rate)])[0].text
     scores = score([(utterance.id, utterance.text or "", predicted)])

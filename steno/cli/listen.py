@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from steno.cli import decoding
+from steno.cli.decoding import takes_options
 from steno.cli.model import ModelOrBundled, named_or_bundled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from steno.audio import Samples
+    from steno.decoding.options import DecodingOptions
     from steno.runtime.streaming import Event, StreamingSession
 
 
+@takes_options("nbest")
 def listen(
     model: ModelOrBundled = None,
     file: Annotated[Path | None, typer.Option(help="Listen to a recording instead of the microphone.")] = None,
@@ -27,15 +29,8 @@ def listen(
     ] = "text",
     device: Annotated[str | None, typer.Option(help="The microphone: its number or a part of its name.")] = None,
     pause: Annotated[float | None, typer.Option(help="Seconds of silence that end an utterance.", min=0.1)] = None,
-    decoder: decoding.Method = None,
-    lm: decoding.Lm = None,
-    lm_weight: decoding.LmWeight = None,
-    word_score: decoding.WordScore = None,
-    prior_weight: decoding.PriorWeight = None,
-    phoneme_share: decoding.PhonemeShare = None,
-    neural_weight: decoding.NeuralWeight = None,
-    beam: decoding.Beam = None,
-    hotwords: decoding.Hotwords = None,
+    *,
+    asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Write what is said while it is said: from the microphone until Ctrl-C, or from a recording."""
@@ -54,9 +49,6 @@ def listen(
     rules = {} if pause is None else {"pause": pause, "long_pause": min(pause, 0.3), "preroll": min(pause / 2, 0.2)}
     endpointing = validate(EndpointConfig, rules, "--pause", StenoError)
     microphone = Microphone(device) if file is None else None
-    asked = decoding.options(
-        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
-    )
     named, asked = named_or_bundled(model, asked)
     recognizer = Recognizer(resolve(named, uri), decoding=asked)
     rate = microphone.rate if microphone else recognizer.sample_rate

@@ -1,14 +1,18 @@
 """`steno pseudo-label`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steno.cli import decoding
+from steno.cli.decoding import takes_options
 from steno.cli.model import Model
 
+if TYPE_CHECKING:
+    from steno.decoding.options import DecodingOptions
 
+
+@takes_options("hotwords", "nbest")
 def pseudo_label(
     audio: Annotated[list[str], typer.Argument(help="Recordings, folders or globs.")],
     model: Model,
@@ -16,14 +20,8 @@ def pseudo_label(
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Leave out recordings whose words have a lower mean confidence.")
     ] = 0.0,
-    decoder: decoding.Method = None,
-    lm: decoding.Lm = None,
-    lm_weight: decoding.LmWeight = None,
-    word_score: decoding.WordScore = None,
-    prior_weight: decoding.PriorWeight = None,
-    phoneme_share: decoding.PhonemeShare = None,
-    neural_weight: decoding.NeuralWeight = None,
-    beam: decoding.Beam = None,
+    *,
+    asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Transcribe recordings that have no transcripts, as a manifest to train on."""
@@ -40,9 +38,6 @@ def pseudo_label(
     from steno.training.pseudo_label import pseudo_label as label
 
     files = list(dict.fromkeys(Path(name) for name in expand(audio)))
-    asked = decoding.options(
-        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, None, 1
-    )
     recognizer = Recognizer(resolve(model, uri), decoding=asked)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("transcribing", total=len(files))

@@ -1,14 +1,18 @@
 """`steno serve`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steno.cli import decoding
+from steno.cli.decoding import takes_options
 from steno.cli.model import ModelOrBundled, named_or_bundled
 
+if TYPE_CHECKING:
+    from steno.decoding.options import DecodingOptions
 
+
+@takes_options("nbest")
 def serve(
     model: ModelOrBundled = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
@@ -48,15 +52,8 @@ def serve(
     watch: Annotated[
         bool, typer.Option("--watch", help="Swap the model when its alias, or its folder in a store, changes.")
     ] = False,
-    decoder: decoding.Method = None,
-    lm: decoding.Lm = None,
-    lm_weight: decoding.LmWeight = None,
-    word_score: decoding.WordScore = None,
-    prior_weight: decoding.PriorWeight = None,
-    phoneme_share: decoding.PhonemeShare = None,
-    neural_weight: decoding.NeuralWeight = None,
-    beam: decoding.Beam = None,
-    hotwords: decoding.Hotwords = None,
+    *,
+    asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Serve a model: OpenAI's transcription API, live streams over WebSocket, and a page with a microphone."""
@@ -76,9 +73,6 @@ def serve(
         from steno.tracking.lookup import registered_name
         from steno.tracking.registry import resolve
 
-        asked = decoding.options(
-            decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords
-        )
         named, asked = named_or_bundled(model, asked)
         if watch and not (named.startswith("models:") or is_remote(named)):
             raise ModelError(

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from steno.cli import decoding
+from steno.cli.decoding import takes_options
 from steno.cli.model import ModelOrBundled, named_or_bundled
 
 if TYPE_CHECKING:
+    from steno.decoding.options import DecodingOptions
     from steno.decoding.transcript import Transcript
     from steno.runtime.files import FileResult
 
 Format = Literal["text", "json", "srt", "vtt", "ctm"]
 
 
+@takes_options()
 def transcribe(
     files: Annotated[
         list[str],
@@ -29,16 +31,8 @@ def transcribe(
     out: Annotated[
         Path | None, typer.Option(help="A folder: one file for each recording, instead of standard output.")
     ] = None,
-    decoder: decoding.Method = None,
-    lm: decoding.Lm = None,
-    lm_weight: decoding.LmWeight = None,
-    word_score: decoding.WordScore = None,
-    prior_weight: decoding.PriorWeight = None,
-    phoneme_share: decoding.PhonemeShare = None,
-    neural_weight: decoding.NeuralWeight = None,
-    beam: decoding.Beam = None,
-    hotwords: decoding.Hotwords = None,
-    nbest: decoding.Nbest = 1,
+    *,
+    asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Write what is said in recordings. A file that fails does not stop the others; the exit code is then 1."""
@@ -51,16 +45,13 @@ def transcribe(
 
     if out is not None:
         refuse_store(out, "--out")
-    if nbest > 1 and format != "json":
-        raise DecodingError(f"--format {format} has no room for --nbest {nbest}", "Use --format json.")
+    if asked.nbest > 1 and format != "json":
+        raise DecodingError(f"--format {format} has no room for --nbest {asked.nbest}", "Use --format json.")
     names = [name for file in files for name in in_shards(file) or expand([file])]
     if out is None and format in ("srt", "vtt") and len(names) > 1:
         raise DecodingError(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."
         )
-    asked = decoding.options(
-        decoder, lm, lm_weight, word_score, prior_weight, phoneme_share, neural_weight, beam, hotwords, nbest
-    )
     named, asked = named_or_bundled(model, asked)
     recognizer = Recognizer(resolve(named, uri), decoding=asked)
     sources = [sys.stdin.buffer.read() if name == "-" else Path(name) for name in names]

@@ -1,10 +1,12 @@
-"""What a caller wants of decoding, beside what the model folder says. Needs no numpy."""
+"""What a caller wants of decoding, beside what the model folder says. Needs neither numpy nor pydantic at first."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from steno.decoding.config import DecodingConfig
 from steno.errors import DecodingError
+
+if TYPE_CHECKING:
+    from steno.decoding.config import DecodingConfig
 
 Method = Literal["greedy", "beam"]
 
@@ -44,7 +46,7 @@ class DecodingOptions:
         return [f"--{name}" for name, given in asked.items() if given]
 
 
-def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
+def settle(stored: "DecodingConfig", options: DecodingOptions) -> "DecodingConfig":
     """The settings that apply.
 
     Raises:
@@ -97,6 +99,6 @@ def settle(stored: DecodingConfig, options: DecodingOptions) -> DecodingConfig:
     changes |= {"method": method, "lm": lm if method == "beam" else None, "calibration": calibration}
     settled = stored.model_dump() | changes
     try:
-        return DecodingConfig.model_validate(settled)
+        return type(stored).model_validate(settled)
     except ValueError as error:
         raise DecodingError(f"decoding options: {error}") from None
