@@ -43,8 +43,8 @@ class Heads(NamedTuple):
     """
 
     labels_lbtv: Tensor
-    phonemes_btp: Tensor | None
-    states_bnk: Tensor | None
+    phonemes_btp: Tensor | None = None
+    states_bnk: Tensor | None = None
 
 
 class AcousticModel(nn.Module):
@@ -115,7 +115,7 @@ class AcousticModel(nn.Module):
         """The parts of what :meth:`forward` gives."""
         phonemes, width = self._phonemes, log_probs_btv.shape[-1]
         if phonemes is None:
-            return Heads(log_probs_btv.unflatten(-1, (-1, self.labels)).movedim(-2, 0), None, None)
+            return Heads(log_probs_btv.unflatten(-1, (-1, self.labels)).movedim(-2, 0))
         per_frame = phonemes.states * self.encoder.config.subsampling if phonemes.frames and self.training else 0
         first = width - per_frame - phonemes.labels
         letters_btv, phonemes_btp, states_bts = log_probs_btv.split([first, phonemes.labels, per_frame], dim=-1)

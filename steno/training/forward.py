@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from steno.data.loading import Batch
 from steno.models.layers import frozen_statistics
 from steno.models.registry import AcousticModel
-from steno.training.loss import BadUtterance, find_bad, frame_losses, training_losses
+from steno.training.loss import BadUtterance, LossWeights, find_bad, training_losses
 from steno.training.recipe import Recipe
 
 
@@ -54,25 +54,18 @@ class Forward:
             self._recipe.augment.vocal_tract or 0.0,
         )
         frames_b = frames_b[: len(batch.lengths_b)]
-        heads, phonemes = self._model.heads(log_probs_btv), self._recipe.phonemes
-        losses_b = training_losses(
-            heads.labels_lbtv,
-            frames_b,
-            batch,
-            views,
+        heads = self._model.heads(log_probs_btv)
+        heard_b = self._model.frontend.frames(batch.lengths_b) if heads.states_bnk is not None else None
+        return training_losses(heads, frames_b, batch, self._weights(epoch), views, heard_b), frames_b
+
+    def _weights(self, epoch: int) -> LossWeights:
+        settings, phonemes = self._recipe.training, self._recipe.phonemes
+        return LossWeights(
             settings.intermediate_weight,
-            consistency.weight if consistency else 0.0,
-            heads.phonemes_btp,
+            settings.consistency.weight if settings.consistency else 0.0,
             phonemes.weight if phonemes else 0.0,
+            phonemes.frames.share(epoch, settings.epochs) if phonemes and phonemes.frames else 0.0,
         )
-        if phonemes and phonemes.frames and heads.states_bnk is not None:
-            weight = phonemes.frames.share(epoch, settings.epochs)
-            weight_b = weight * (batch.state_lengths_b > 0)
-            heard_b = self._model.frontend.frames(batch.lengths_b)
-            of_frames_b = frame_losses(heads.states_bnk, heard_b, batch).view(views, -1).mean(dim=0)
-            # As long as the text's: a feature frame counts as its share of an output frame.
-            losses_b = (1 - weight_b) * losses_b + weight_b * of_frames_b / self._recipe.model.subsampling
-        return losses_b, frames_b
 
     def _no_loss(self) -> Tensor:
         """A loss of zero that still reaches every parameter, as the other processes expect of this one."""

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from steno.data.loading import Batch
 from steno.models.layers import inside_mask
+from steno.models.registry import Heads
 from steno.text import BLANK, required_frames
 
 _NO_STATE = -1
@@ -23,46 +24,68 @@ class BadUtterance:
     reason: str
 
 
+@dataclass(frozen=True)
+class LossWeights:
+    """What the companions of the text's CTC loss count for.
+
+    Args:
+        intermediate: share of the loss that the intermediate layers have (Lee and Watanabe, "Intermediate Loss
+            Regularization for CTC-based Speech Recognition", ICASSP 2021).
+        consistency: factor of the divergence between two views (Yao et al., "CR-CTC: Consistency Regularization on CTC
+            for Improved Speech Recognition", ICLR 2025).
+        phonemes: share that phonemes have, in the utterances whose phonemes are known.
+        frames: share that the phonemes' states in each frame have of all that, in the utterances that were aligned.
+    """
+
+    intermediate: float = 0.0
+    consistency: float = 0.0
+    phonemes: float = 0.0
+    frames: float = 0.0
+
+
 def training_losses(
-    log_probs_lbtv: Tensor,
+    heads: Heads,
     frames_b: Tensor,
     batch: Batch,
+    weights: LossWeights = LossWeights(),
     views: int = 1,
-    intermediate_weight: float = 0.0,
-    consistency_weight: float = 0.0,
-    phonemes_btp: Tensor | None = None,
-    phoneme_weight: float = 0.0,
+    heard_b: Tensor | None = None,
 ) -> Tensor:
     """The loss of each utterance (B,): CTC, with its companions.
 
     Args:
-        log_probs_lbtv: of intermediate layers and, last, of the final one, (L, views × B, T, V).
+        heads: log-probabilities of ``views`` × B utterances.
         frames_b: frames of the utterances (B,).
         batch: their transcripts.
+        weights: of the companions.
         views: how often the batch is repeated, each time with other masks.
-        intermediate_weight: share of the loss that the intermediate layers have (Lee and Watanabe, "Intermediate
-            Loss Regularization for CTC-based Speech Recognition", ICASSP 2021).
-        consistency_weight: factor of the divergence between two views (Yao et al., "CR-CTC: Consistency
-            Regularization on CTC for Improved Speech Recognition", ICLR 2025).
-        phonemes_btp: log-probabilities of phonemes, (views × B, T, P).
-        phoneme_weight: share of the loss that they have, in the utterances whose phonemes are known.
+        heard_b: feature frames of the utterances (B,), where there are phonemes' states.
     """
-    layers = len(log_probs_lbtv)
-    layers_lb = ctc_losses(log_probs_lbtv.flatten(0, 1), frames_b, batch).view(layers, views, -1).mean(dim=1)
+
+    def drawn_together(log_probs_btv: Tensor) -> Tensor | float:
+        if not weights.consistency or views != 2:
+            return 0.0
+        first_btv, second_btv = log_probs_btv.chunk(2)
+        return weights.consistency * divergences(first_btv, second_btv, frames_b)
+
+    layers = len(heads.labels_lbtv)
+    layers_lb = ctc_losses(heads.labels_lbtv.flatten(0, 1), frames_b, batch).view(layers, views, -1).mean(dim=1)
     losses_b = layers_lb[-1]
     if layers > 1:
-        losses_b = (1 - intermediate_weight) * losses_b + intermediate_weight * layers_lb[:-1].mean(dim=0)
-    if consistency_weight and views == 2:
-        first_btv, second_btv = log_probs_lbtv[-1].chunk(2)
-        losses_b = losses_b + consistency_weight * divergences(first_btv, second_btv, frames_b)
-    if phonemes_btp is None:
-        return losses_b
-    of_phonemes_b = phoneme_losses(phonemes_btp, frames_b, batch).view(views, -1).mean(dim=0)
-    if consistency_weight and views == 2:
-        first_btp, second_btp = phonemes_btp.chunk(2)
-        of_phonemes_b = of_phonemes_b + consistency_weight * divergences(first_btp, second_btp, frames_b)
-    weight_b = phoneme_weight * (batch.phoneme_lengths_b >= 0)
-    return (1 - weight_b) * losses_b + weight_b * of_phonemes_b
+        losses_b = (1 - weights.intermediate) * losses_b + weights.intermediate * layers_lb[:-1].mean(dim=0)
+    losses_b = losses_b + drawn_together(heads.labels_lbtv[-1])
+    if heads.phonemes_btp is not None:
+        of_phonemes_b = phoneme_losses(heads.phonemes_btp, frames_b, batch).view(views, -1).mean(dim=0)
+        of_phonemes_b = of_phonemes_b + drawn_together(heads.phonemes_btp)
+        share_b = weights.phonemes * (batch.phoneme_lengths_b >= 0)
+        losses_b = (1 - share_b) * losses_b + share_b * of_phonemes_b
+    if heads.states_bnk is not None and heard_b is not None:
+        of_frames_b = frame_losses(heads.states_bnk, heard_b, batch).view(views, -1).mean(dim=0)
+        # As long as the text's: a feature frame counts as its share of an output frame.
+        of_frames_b = of_frames_b * heads.labels_lbtv.shape[2] / heads.states_bnk.shape[1]
+        share_b = weights.frames * (batch.state_lengths_b > 0)
+        losses_b = (1 - share_b) * losses_b + share_b * of_frames_b
+    return losses_b
 
 
 def divergences(first_btv: Tensor, second_btv: Tensor, frames_b: Tensor) -> Tensor:

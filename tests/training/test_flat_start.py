@@ -16,11 +16,12 @@ from steno.data.alignment import Alignment
 from steno.data.loading import Item, collate
 from steno.data.manifest import Manifest, write_manifest
 from steno.errors import ModelError, RecipeError
+from steno.models.registry import Heads
 from steno.phonemes import FrameConfig, Pronunciations
 from steno.text import words
 from steno.training.flat_start import flat_start
 from steno.training.gaussians import Mixtures
-from steno.training.loss import frame_losses
+from steno.training.loss import LossWeights, frame_losses, training_losses
 from steno.training.recipe import Recipe, load_recipe
 from steno.training.viterbi import Graph, best_states
 
@@ -174,6 +175,23 @@ def test_the_loss_follows_the_recording_as_it_was_augmented() -> None:
     assert same[1] == slower[1] == 0  # not aligned
     assert slower[0] == pytest.approx(2 * same[0])
     assert shifted[0] > 1.5 * slower[0]
+
+
+def test_frames_have_their_share_where_they_are_known() -> None:
+    generator = torch.Generator().manual_seed(0)
+    letters, states = (torch.randn(2, *size, generator=generator).log_softmax(dim=-1) for size in ((6, 4), (12, 3)))
+    sounds = np.zeros(9, np.float32)
+    aligned = Item(0, sounds, [1], [], [1], np.array([0, 0, 1, 1, 2, 2], np.int32))
+    batch, frames, heard = (
+        collate([aligned, Item(1, sounds, [2], [], [1])]),
+        torch.tensor([6, 6]),
+        torch.tensor([12, 12]),
+    )
+    plain = training_losses(Heads(letters[None]), frames, batch)
+    found = training_losses(Heads(letters[None], None, states), frames, batch, LossWeights(frames=0.25), heard_b=heard)
+    # Two feature frames an output frame.
+    expected = 0.75 * plain[0] + 0.25 * frame_losses(states, heard, batch)[0] / 2
+    torch.testing.assert_close(found, torch.stack([expected, plain[1]]))
 
 
 def test_the_share_falls() -> None:

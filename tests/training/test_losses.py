@@ -10,7 +10,8 @@ from torch import Tensor
 
 from steno.data.loading import Batch, Item, collate
 from steno.errors import RecipeError
-from steno.training.loss import ctc_losses, divergences, training_losses
+from steno.models.registry import Heads
+from steno.training.loss import LossWeights, ctc_losses, divergences, training_losses
 from steno.training.recipe import load_recipe
 
 MASK = {"frequency_masks": 1, "time_masks": 1, "time_width": 0.2}
@@ -39,21 +40,21 @@ BATCH, FRAMES = labelled([1, 2], [3]), torch.tensor([9, 6])
 
 def test_alone_it_is_ctc() -> None:
     final = emissions(2, 9, 4)
-    assert torch.equal(training_losses(final[None], FRAMES, BATCH), ctc_losses(final, FRAMES, BATCH))
+    assert torch.equal(training_losses(Heads(final[None]), FRAMES, BATCH), ctc_losses(final, FRAMES, BATCH))
 
 
 def test_intermediate_layers_share_their_weight() -> None:
     layers = emissions(3, 2, 9, 4)
     first, second, final = (ctc_losses(layer, FRAMES, BATCH) for layer in layers)
-    found = training_losses(layers, FRAMES, BATCH, intermediate_weight=0.3)
+    found = training_losses(Heads(layers), FRAMES, BATCH, LossWeights(intermediate=0.3))
     torch.testing.assert_close(found, 0.7 * final + 0.3 * (first + second) / 2)
 
 
 def test_two_views_are_both_spelt() -> None:
     views = emissions(1, 4, 9, 4)
     one, other = (ctc_losses(part, FRAMES, BATCH) for part in views[0].chunk(2))
-    torch.testing.assert_close(training_losses(views, FRAMES, BATCH, views=2), (one + other) / 2)
-    drawn = training_losses(views, FRAMES, BATCH, views=2, consistency_weight=0.2)
+    torch.testing.assert_close(training_losses(Heads(views), FRAMES, BATCH, views=2), (one + other) / 2)
+    drawn = training_losses(Heads(views), FRAMES, BATCH, LossWeights(consistency=0.2), views=2)
     apart = divergences(*views[0].chunk(2), FRAMES)
     torch.testing.assert_close(drawn, (one + other) / 2 + 0.2 * apart)
 

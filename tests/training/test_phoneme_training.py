@@ -20,11 +20,11 @@ from steno.export.forms import load as load_form
 from steno.export.sherpa import export_sherpa
 from steno.lm import open_lm
 from steno.lm.build import build
-from steno.models.registry import AcousticModel
+from steno.models.registry import AcousticModel, Heads
 from steno.phonemes import PRONUNCIATIONS, PhonemeConfig, pronounce
 from steno.runtime import DecodingOptions, Recognizer
 from steno.runtime.folder import read_config, with_decoding
-from steno.training.loss import ctc_losses, training_losses
+from steno.training.loss import LossWeights, ctc_losses, training_losses
 from steno.training.recipe import load_recipe
 
 pytest.importorskip("espeakng_loader")
@@ -229,8 +229,8 @@ def test_an_utterance_of_unknown_sound_has_the_letters_loss() -> None:
     frames = torch.tensor([9, 9])
     items = [Item(0, np.zeros(9, np.float32), [1, 2], [], [1, 4]), Item(1, np.zeros(9, np.float32), [3], [])]
     batch = collate(items)
-    plain = training_losses(letters[None], frames, batch)
-    both = training_losses(letters[None], frames, batch, phonemes_btp=phonemes, phoneme_weight=0.25)
+    plain = training_losses(Heads(letters[None]), frames, batch)
+    both = training_losses(Heads(letters[None], phonemes), frames, batch, LossWeights(phonemes=0.25))
     assert both[1] == plain[1]
     alone = collate([Item(0, np.zeros(9, np.float32), [1, 4], [])])
     expected = 0.75 * plain[0] + 0.25 * ctc_losses(phonemes[:1], frames[:1], alone)[0]
