@@ -79,7 +79,8 @@ def training_losses(
         of_phonemes_b = of_phonemes_b + drawn_together(heads.phonemes_btp)
         share_b = weights.phonemes * (batch.phoneme_lengths_b >= 0)
         losses_b = (1 - share_b) * losses_b + share_b * of_phonemes_b
-    if heads.states_bnk is not None and heard_b is not None:
+    if heads.states_bnk is not None:
+        assert heard_b is not None
         of_frames_b = frame_losses(heads.states_bnk, heard_b, batch).view(views, -1).mean(dim=0)
         # As long as the text's: a feature frame counts as its share of an output frame.
         of_frames_b = of_frames_b * heads.labels_lbtv.shape[2] / heads.states_bnk.shape[1]
