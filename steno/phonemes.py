@@ -150,10 +150,11 @@ class Pronunciations:
         heard: the phonemes of each word, or the file where :func:`write_pronunciations` wrote them, which is read when
             it is first needed.
         symbols: the model's phonemes.
+        voice: espeak-ng's, which says what further words sound like.
     """
 
-    def __init__(self, heard: Mapping[str, Spelling] | Path, symbols: tuple[str, ...]) -> None:
-        self._source, self._symbols = heard, symbols
+    def __init__(self, heard: Mapping[str, Spelling] | Path, symbols: tuple[str, ...], voice: str = "en-us") -> None:
+        self._source, self._symbols, self._voice = heard, symbols, voice
 
     def __len__(self) -> int:
         return len(self._heard)
@@ -162,6 +163,18 @@ class Pronunciations:
     def labels(self) -> int:
         """The blank, which is 0, and the phonemes from 1."""
         return len(self._symbols) + 1
+
+    def learn(self, words: Iterable[str]) -> None:
+        """Have espeak-ng pronounce those of these words that are not there.
+
+        Raises:
+            MissingExtraError: it is not installed.
+            ModelError: the file cannot be read.
+            StenoError: it does not know the voice.
+        """
+        unknown = {word for word in words if word not in self._heard}
+        if unknown:
+            self._heard.update({word: " ".join(heard) for word, heard in pronounce(unknown, self._voice).items()})
 
     def spelled(self, words: Iterable[str]) -> list[int] | None:
         """Labels of the words, or None where one of them is not there or sounds of what the model does not write.

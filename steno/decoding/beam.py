@@ -237,6 +237,7 @@ class _Lexicon:
         self._lm = model.kenlm(Dictionary(vocabulary))
         phrases = [([index[w] for w in h.phrase.split()], h.boost * len(h.phrase.split())) for h in hotwords]
         self._graph = PhraseGraph(phrases) if phrases else None
+        self._preferred = sorted({number for numbers, boost in phrases if boost > 0 for number in numbers})
         self._trie = fl.Trie(self._labels, space)
         # What a word that has only begun is worth: its chance anywhere, not that of a sentence's first word.
         start = self._lm.start(True)
@@ -290,7 +291,7 @@ class _Lexicon:
     def _spelled_by_sound(self, sounds: Pronunciations, most: int) -> "fl.Trie":
         likeliest = sorted(range(len(self._vocabulary)), key=self._alone.__getitem__, reverse=True)[:most]
         alike: dict[tuple[int, ...], list[int]] = {}
-        for number in likeliest:
+        for number in dict.fromkeys([*self._preferred, *likeliest]):
             spelled = sounds.spelled([self._vocabulary[number]])
             if spelled:
                 alike.setdefault(tuple(spelled), []).append(number)

@@ -1,5 +1,6 @@
 """From settings and a caller's wishes to a decoder."""
 
+import logging
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Protocol
 
@@ -7,12 +8,15 @@ from steno.decoding.config import DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
 from steno.decoding.hotwords import parse_hotwords
 from steno.decoding.path import Emission, Hypothesis
+from steno.errors import MissingExtraError
 from steno.phonemes import Pronunciations
 from steno.text import Tokenizer
 
 if TYPE_CHECKING:
     from steno.decoding.beam import BeamDecoder
     from steno.decoding.second_pass import TextScorer
+
+log = logging.getLogger(__name__)
 
 
 class Decoder(Protocol):
@@ -43,4 +47,9 @@ def build_decoder(
     from steno.decoding.beam import BeamDecoder
 
     phrases = parse_hotwords(hotwords, tokenizer.alphabet)
+    if phrases and pronunciations is not None:
+        try:
+            pronunciations.learn(word for hotword in phrases for word in hotword.phrase.split())
+        except MissingExtraError as error:
+            log.warning("hotwords that the model does not know are found by their letters alone: %s", error)
     return BeamDecoder(tokenizer, config, lm, phrases, nbest, pronunciations, neural)

@@ -147,7 +147,7 @@ class Recognizer:
         name, phonemes = self.decoding.pronunciations, self.config.phonemes
         if not name or not phonemes or not self.decoding.phoneme_share:
             return None
-        return Pronunciations(verified(folder, self.config, name), phonemes.symbols)
+        return Pronunciations(verified(folder, self.config, name), phonemes.symbols, phonemes.voice)
 
     def _neural(self, folder: Path) -> NeuralLM | None:
         name = self.decoding.neural_lm

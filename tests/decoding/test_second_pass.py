@@ -1,5 +1,6 @@
 """The second pass: chances of spellings against torch's, and who has the last word."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from steno.decoding.beam import BeamDecoder
+from steno.decoding.build import build_decoder
 from steno.decoding.config import DecodingConfig
 from steno.decoding.hotwords import Hotword
 from steno.decoding.incremental_beam import IncrementalBeam
@@ -192,6 +194,36 @@ def test_hotwords_are_preferred_among_readings_of_both(lm: Path, sounds: Pronunc
         scores = {one.text: one.score for one in result.alternatives}
         assert result.text == ("bat" if hotwords else "cat")
         assert scores["bat"] - scores["cat"] == pytest.approx(-0.5 * np.log(2) + (5.0 if hotwords else 0.0), rel=1e-2)
+
+
+def cab(letter: float) -> np.ndarray:
+    """``bat`` by its letters, so much more likely than ``cab``, which it is by its phonemes."""
+    b, a, c, t = (TOKENIZER.encode(character)[0] for character in "bact")
+    letters = spelled([{b: letter, c: 1.0}, {a: 1.0}, {t: letter, b: 1.0}], len(TOKENIZER))
+    return np.concatenate([letters, spelled([{2: 9.0, 1: 1.0}, {4: 1.0}, {1: 9.0, 3: 1.0}], len(SYMBOLS) + 1)], axis=1)
+
+
+def test_hotwords_are_found_by_their_sound(lm: Path, sounds: Pronunciations) -> None:
+    pytest.importorskip("espeakng_loader")
+    # Of the language model's words only the likeliest is found by its sound, and few readings by their letters.
+    config = BEAM.model_copy(update={"beam": 1, "phoneme_share": 0.9, "sound_words": 1})
+    for hotwords, text in ((), "bat"), (("cab:1",), "cab"), (("cab:-9",), "bat"):
+        assert read(build_decoder(TOKENIZER, config, lm, hotwords, pronunciations=sounds), cab(3.0)) == text  # type: ignore[arg-type]
+
+
+def test_a_hotword_of_unknown_sound_is_found_by_its_letters(
+    lm: Path, sounds: Pronunciations, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    config = BEAM.model_copy(update={"phoneme_share": 0.9, "sound_words": 9})
+    decoder = build_decoder(TOKENIZER, config, lm, ("cab:9",), pronunciations=sounds)
+    assert "espeakng-loader" in caplog.text
+    assert "pip install" in caplog.text
+    assert isinstance(decoder, BeamDecoder)
+    assert read(decoder, cab(1.5)) == "cab"
+    caplog.clear()
+    build_decoder(TOKENIZER, config, lm, ("cat",), pronunciations=sounds)
+    assert not caplog.text
 
 
 def test_a_stream_ends_with_the_same(lm: Path, sounds: Pronunciations) -> None:
