@@ -107,5 +107,5 @@ It was not measured: `steno evaluate` does that.
 def _trained_on(part: dict[str, Any]) -> str:
     if "mean_of" in part:
         return f"a mean of {len(part['mean_of'])} models"
-    train = part.get("train")
-    return f"`{train['manifest']}`, digest {train['digest']}" if train else "not known"
+    train, unknown = part.get("train", {}), "not known"  # of a configuration that somebody may have changed
+    return f"`{train.get('manifest', unknown)}`, digest {train.get('digest', unknown)}" if train else unknown
