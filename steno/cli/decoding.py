@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -29,8 +29,8 @@ def takes_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..
         ]
 
         @wraps(command)
-        def called(**arguments: object) -> None:
-            asked = _options(**{one.name: arguments.pop(one.name, one.default) for one in offered})  # type: ignore[arg-type]
+        def called(**arguments: Any) -> None:
+            asked = _options(**{one.name: arguments.pop(one.name, one.default) for one in offered})
             command(**arguments, **{_ASKED: asked})
 
         called.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]

@@ -98,7 +98,7 @@ def tune(
                 typer.echo(f"left out    not in the language model: {', '.join(strangers)}", err=True)
             own = {word: heard for word, heard in own.items() if word in spoken}
             pronounced = pronounce(spoken - own.keys(), phonemes.voice) | own
-            pronunciations = Pronunciations(pronounced, phonemes.symbols)
+            pronunciations = Pronunciations(pronounced, phonemes.symbols, phonemes.voice)
 
         def watch(trial: "Trial") -> None:
             status.update(f"{_weights(trial)}: WER {trial.wer:.2%}")

@@ -68,8 +68,8 @@ def run_language_model(
 
     Raises:
         Interrupted: a signal came; the state is kept.
-        LanguageModelError: see there.
-        ModelError: there is nothing to resume, or the model does not keep what it says in 8 bits.
+        LanguageModelError: see there; or there is nothing to resume.
+        ModelError: what is resumed is no checkpoint, or the model does not keep what it says in 8 bits.
         TrackingError: MLflow's store does not answer when the run starts.
     """
     folder = folder_of(output)

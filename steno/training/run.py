@@ -264,7 +264,8 @@ def _pronunciations(recipe: Recipe, manifest: Manifest, indices: Indices) -> Pro
     if recipe.phonemes is None:
         return None
     said = (word for index in indices for word in words(manifest[int(index)].text or ""))
-    return Pronunciations(pronounce(said, recipe.phonemes.voice), recipe.phonemes.symbols)
+    symbols, voice = recipe.phonemes.symbols, recipe.phonemes.voice
+    return Pronunciations(pronounce(said, voice), symbols, voice)
 
 
 def _alignment(

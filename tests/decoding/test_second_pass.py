@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from steno.decoding.beam import BeamDecoder
-from steno.decoding.build import build_decoder
+from steno.decoding.build import Decoder, build_decoder
 from steno.decoding.config import DecodingConfig
 from steno.decoding.hotwords import Hotword
 from steno.decoding.incremental_beam import IncrementalBeam
@@ -66,7 +66,7 @@ def heard(letter: float, sound: float) -> np.ndarray:
     return np.concatenate([letters, phonemes], axis=1)
 
 
-def read(decoder: BeamDecoder, emission: np.ndarray) -> str:
+def read(decoder: Decoder, emission: np.ndarray) -> str:
     return transcript(decoder.decode(emission), emission, TOKENIZER.tokens, 0.04).text
 
 
@@ -208,7 +208,7 @@ def test_hotwords_are_found_by_their_sound(lm: Path, sounds: Pronunciations) -> 
     # Of the language model's words only the likeliest is found by its sound, and few readings by their letters.
     config = BEAM.model_copy(update={"beam": 1, "phoneme_share": 0.9, "sound_words": 1})
     for hotwords, text in ((), "bat"), (("cab:1",), "cab"), (("cab:-9",), "bat"):
-        assert read(build_decoder(TOKENIZER, config, lm, hotwords, pronunciations=sounds), cab(3.0)) == text  # type: ignore[arg-type]
+        assert read(build_decoder(TOKENIZER, config, lm, hotwords, pronunciations=sounds), cab(3.0)) == text
 
 
 def test_a_hotword_of_unknown_sound_is_found_by_its_letters(
