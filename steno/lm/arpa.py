@@ -5,16 +5,18 @@ The format is that of Doug Paul's DARPA toolkit, as SRILM's ``ngram-format(5)`` 
 
 import math
 import re
+from array import array
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from steno.errors import LanguageModelError
 from steno.lm.corpus import read_lines
-from steno.lm.model import BackoffModel
+from steno.lm.model import BackoffModel, Table
 
 _BLOCK = 1 << 16
 
@@ -70,22 +72,58 @@ def read_arpa(path: Path) -> ArpaHead:
     Raises:
         LanguageModelError: with the line, and what was expected there.
     """
+    return _read(path, lambda numbers, gram: None)
+
+
+def arpa_model(path: Path) -> BackoffModel:
+    """The model of an ARPA file.
+
+    Raises:
+        LanguageModelError: see :func:`read_arpa`.
+    """
+    columns: list[tuple[array[int], array[float], array[float]]] = []
+
+    def keep(numbers: list[int], gram: _Gram) -> None:
+        if len(numbers) > len(columns):
+            columns.append((array("i"), array("f"), array("f")))
+        words, log_probs, log_backoffs = columns[-1]
+        words.extend(numbers)
+        log_probs.append(gram.log_prob)
+        log_backoffs.append(gram.log_backoff)
+
+    head = _read(path, keep)
+    tables = [
+        Table(np.array(words).reshape(-1, n), np.array(log_probs), np.array(log_backoffs))
+        for n, (words, log_probs, log_backoffs) in enumerate(columns, start=1)
+    ]
+    return BackoffModel.of(head.vocabulary, tables)
+
+
+def _read(path: Path, keep: "Callable[[list[int], _Gram], None]") -> ArpaHead:
+    """Read a file, and hand on each n-gram, with the numbers of its words."""
     reader = _Reader(path)
     counts = reader.counts()
-    known: set[str] = set()
+    known: dict[str, int] = {}
     for order, count in enumerate(counts, start=1):
         reader.section(f"\\{order}-grams:")
         for _ in range(count):
-            words = reader.gram(order, with_backoff=order < len(counts))
+            gram = reader.gram(order, with_backoff=order < len(counts))
             if order == 1:
-                known.add(words[0])
-            elif not known.issuperset(words):
-                unknown = next(word for word in words if word not in known)
+                known.setdefault(gram.words[0], len(known))
+            elif not known.keys() >= set(gram.words):
+                unknown = next(word for word in gram.words if word not in known)
                 raise reader.error(f"{unknown!r} is not among the 1-grams")
+            keep([known[word] for word in gram.words], gram)
         if order == 1:
             reader.check_specials(known)
     reader.section("\\end\\")
     return ArpaHead(counts, list(known))
+
+
+class _Gram(NamedTuple):
+    words: list[str]
+    log_prob: float
+    log_backoff: float
 
 
 class _Reader:
@@ -129,8 +167,8 @@ class _Reader:
             counts.append(int(found[1]))
         return counts
 
-    def gram(self, order: int, with_backoff: bool) -> list[str]:
-        """The words of a line ``LOG10<tab>WORDS[<tab>LOG10]``."""
+    def gram(self, order: int, with_backoff: bool) -> _Gram:
+        """A line ``LOG10<tab>WORDS[<tab>LOG10]``."""
         wanted = f"one of the {order}-grams that are announced"
         line = self._next(wanted)
         fields = line.split("\t")
@@ -142,11 +180,10 @@ class _Reader:
         words = fields[1].split(" ")
         if len(words) != order or "" in words:
             raise self.error(f"expected {order} words with spaces between them, found {_short(fields[1])}")
-        if not self._number_of(fields[0]) <= 0:
+        log_prob = self._number_of(fields[0])
+        if log_prob > 0:
             raise self.error(f"expected a log10 probability of at most 0, found {_short(fields[0])}")
-        if len(fields) == 3:
-            self._number_of(fields[2])
-        return words
+        return _Gram(words, log_prob, self._number_of(fields[2]) if len(fields) == 3 else 0.0)
 
     def _number_of(self, text: str) -> float:
         try:
@@ -157,7 +194,7 @@ class _Reader:
             raise self.error(f"expected a number, found {_short(text)}")
         return number
 
-    def check_specials(self, known: set[str]) -> None:
+    def check_specials(self, known: Collection[str]) -> None:
         """That sentences can begin and end."""
         for special in ("<s>", "</s>"):
             if special not in known:

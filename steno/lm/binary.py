@@ -32,10 +32,12 @@ _UNKNOWN = b"<unk>\0"
 
 @dataclass(frozen=True)
 class BinaryHead:
-    """What a binary file says of itself: n-grams of each order, and its words, ``<unk>`` first."""
+    """What a binary file says of itself: n-grams of each order, its words, ``<unk>`` first, and KenLM's number of its
+    kind."""
 
     counts: list[int]
     vocabulary: list[str]
+    kind: int
 
 
 def header(counts: Sequence[int], kind: int, version: int) -> bytes:
@@ -74,7 +76,7 @@ def read_head(path: Path) -> BinaryHead:
         fixed = file.read(_FIXED.size)
         if len(fixed) < _FIXED.size:
             raise truncated
-        order, _, _, with_words, _ = _FIXED.unpack(fixed)
+        order, _, kind, with_words, _ = _FIXED.unpack(fixed)
         numbers = file.read(8 * order)
         if len(numbers) < 8 * order or not order:
             raise truncated
@@ -87,7 +89,7 @@ def read_head(path: Path) -> BinaryHead:
     # The words are the end of the file: when all of them are there, so is everything before them.
     if len(words) != counts[0] + 1 or words[-1]:
         raise truncated
-    return BinaryHead(counts, [word.decode("utf-8", "replace") for word in words[:-1]])
+    return BinaryHead(counts, [word.decode("utf-8", "replace") for word in words[:-1]], kind)
 
 
 def marked_backoffs(level: Level, above: Level) -> Floats:

@@ -2,17 +2,19 @@
 
 import gzip
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steno.errors import LanguageModelError
-from steno.lm.arpa import is_arpa, read_arpa, write_arpa
+from steno.lm.arpa import arpa_model, is_arpa, read_arpa, write_arpa
 from steno.lm.binary import is_binary, read_head
 from steno.lm.corpus import SPECIALS, Units, check_spelling
 from steno.lm.model import BackoffModel
 from steno.lm.probing import write_probing
-from steno.lm.trie import write_trie
+from steno.lm.trie import read_trie, write_trie
 
 if TYPE_CHECKING:
     from flashlight.lib.text.decoder.kenlm import KenLM
@@ -95,22 +97,40 @@ class LanguageModelFile:
             ) from None
 
 
+def read_model(path: Path) -> BackoffModel:
+    """Read all of a model: an ARPA file, or what ``steno lm build --compact`` wrote, whose numbers are rounded.
+
+    Raises:
+        LanguageModelError: it is missing, no language model, damaged, or a hash table, which keeps no n-grams.
+    """
+    with _opening(path) as binary:
+        return read_trie(path) if binary else arpa_model(path)
+
+
 def open_lm(path: Path) -> LanguageModelFile:
     """Open a model in KenLM's binary form or as ARPA, which is read through.
 
     Raises:
         LanguageModelError: it is missing, is no language model, or is damaged; an ARPA file's line is named.
     """
-    try:
-        if not is_binary(path) and not is_arpa(path):
-            raise LanguageModelError(
-                f"{path}: is no language model", "Give KenLM's .bin or an .arpa file; steno lm build makes both."
-            )
-        head = read_head(path) if is_binary(path) else read_arpa(path)
-    except OSError as problem:
-        raise LanguageModelError(f"{path}: {problem.strerror or problem}", "Build one with: steno lm build") from None
+    with _opening(path) as binary:
+        head = read_head(path) if binary else read_arpa(path)
     reserved = {*SPECIALS, "<UNK>"}  # SRILM may write it in capitals
     vocabulary = tuple(word for word in head.vocabulary if word not in reserved)
     if not vocabulary:
         raise LanguageModelError(f"{path}: has no words", "Build it from text that has some.")
     return LanguageModelFile(path, len(head.counts), vocabulary)
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[bool]:
+    """Say whether a file is binary or ARPA, and of errors of the system which file they are about."""
+    try:
+        binary = is_binary(path)
+        if not binary and not is_arpa(path):
+            raise LanguageModelError(
+                f"{path}: is no language model", "Give KenLM's .bin or an .arpa file; steno lm build makes both."
+            )
+        yield binary
+    except OSError as problem:
+        raise LanguageModelError(f"{path}: {problem.strerror or problem}", "Build one with: steno lm build") from None

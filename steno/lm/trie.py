@@ -14,15 +14,17 @@ translation?", WMT 2006.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from steno.lm.binary import QUANTIZED_TRIE, header, marked_backoffs, murmur, packed_words, write_array
+from steno.errors import LanguageModelError
+from steno.lm.binary import QUANTIZED_TRIE, header, marked_backoffs, murmur, packed_words, read_head, write_array
 from steno.lm.corpus import UNKNOWN
-from steno.lm.model import BackoffModel, Floats, Level
+from steno.lm.model import BackoffModel, Floats, Level, Table
 
 Integers = npt.NDArray[np.int64]
 
@@ -102,6 +104,51 @@ def _write_grams(
             write_array(file, packed(fields, spare=0))
 
 
+def read_trie(path: Path) -> BackoffModel:
+    """The model of a file that :func:`write_trie` or KenLM wrote, its numbers as they were rounded.
+
+    Raises:
+        LanguageModelError: it is truncated, or of another kind.
+    """
+    head = read_head(path)
+    if head.kind != QUANTIZED_TRIE:
+        raise LanguageModelError(
+            f"{path}: cannot be read back: it holds hashes of n-grams, not the n-grams",
+            "Give the same as .arpa, or as .bin that steno lm build --compact wrote.",
+        )
+    words = len(head.vocabulary)
+    content = memoryview(path.read_bytes())[len(header(head.counts, QUANTIZED_TRIE, version=1)) + 8 * (words + 1) :]
+    _, probability_bits, backoff_bits = struct.unpack_from("<BBB", content)
+    content = content[8:]
+
+    def floats(bits: int) -> Floats:
+        nonlocal content
+        found, content = np.frombuffer(content, "<f4", 1 << bits), content[4 << bits :]
+        return found
+
+    between = range(1, len(head.counts) - 1)
+    bins = [(floats(probability_bits), floats(backoff_bits)) for _ in between]
+    last_bins = floats(probability_bits)
+    singles, content = np.frombuffer(content, _UNIGRAM, words + 2), content[(words + 2) * _UNIGRAM.itemsize :]
+    tables = [Table(np.arange(words)[:, None], singles["log_prob"][:-2], singles["log_backoff"][:-2])]
+    child = singles["child"][:-1].astype(np.int64)
+    for n, count in enumerate(head.counts[1:], start=1):
+        widths = [words.bit_length(), probability_bits]
+        if n in between:
+            widths = [widths[0], backoff_bits, probability_bits, head.counts[n + 1].bit_length()]
+        first, *rest = unpacked(content, count + 1, widths)
+        content = content[_packed_size(count + 1, sum(widths)) :]
+        parent = np.repeat(np.arange(len(tables[-1].words)), np.diff(child))
+        grams = np.column_stack([first[:-1], tables[-1].words[parent]])
+        if n in between:
+            backoff, probability, child = rest
+            of_probability, of_backoff = bins[n - 1]
+            tables.append(Table(grams, of_probability[probability[:-1]], of_backoff[backoff[:-1]]))
+        else:
+            tables.append(Table(grams, last_bins[rest[0][:-1]], np.zeros(count, np.float32)))
+    return BackoffModel.of(head.vocabulary, tables)
+
+
 def equal_bins(values: Floats, bins: int) -> Floats:
     """The means of equally full bins of sorted values."""
     if not len(values):
@@ -139,8 +186,24 @@ def packed(fields: Sequence[tuple[Integers, int]], spare: int = 1) -> npt.NDArra
             for byte in range(-(-(shift + bits) // 8)):
                 table[: len(part), at + byte] |= (part >> np.uint64(8 * byte)).astype(np.uint8)
             offset += bits
-    size = ((entries + spare) * total + 7) // 8 + 8
-    whole = np.zeros(size, np.uint8)
-    flat = table.reshape(-1)[:size]
+    whole = np.zeros(_packed_size(entries + spare, total), np.uint8)
+    flat = table.reshape(-1)[: len(whole)]
     whole[: len(flat)] = flat
     return whole
+
+
+def _packed_size(entries: int, bits: int) -> int:
+    """Bytes of entries of so many bits, spare ones included."""
+    return (entries * bits + 7) // 8 + 8
+
+
+def unpacked(content: memoryview, entries: int, widths: Sequence[int]) -> Iterator[Integers]:
+    """The fields (entries,) of entries that :func:`packed` wrote, given their bits, at most 57."""
+    flat = np.frombuffer(content, np.uint8, _packed_size(entries, sum(widths)))
+    start = np.arange(entries) * sum(widths)
+    for bits in widths:
+        value = np.zeros(entries, np.uint64)
+        for byte in range(-(-(bits + 7) // 8)):
+            value |= flat[start // 8 + byte].astype(np.uint64) << np.uint64(8 * byte)
+        yield ((value >> (start % 8).astype(np.uint64)) & np.uint64((1 << bits) - 1)).astype(np.int64)
+        start = start + bits
