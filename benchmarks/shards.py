@@ -29,8 +29,8 @@ BATCH_SECONDS, BATCH_SIZE = 240.0, 64
 
 def make(folder: Path, count: int, files: int, clip: str) -> None:
     """Write the clips, the shards of ``count`` utterances and a manifest of ``files`` of them as single files."""
-    from steno.data.augment import coloured_noise
     from steno.data.manifest import Manifest, Utterance, write_manifest
+    from steno.data.noise import coloured_noise
     from steno.data.shards.write import shard
 
     generator = np.random.default_rng(1)

@@ -5,12 +5,26 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from steno.errors import StenoError
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A number from 0 to 1."""
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _rising(pair: tuple[Number, Number]) -> tuple[Number, Number]:
+    low, high = pair
+    if low > high:
+        raise ValueError(f"a range goes from the lower to the higher number: [{high:g}, {low:g}]")
+    return pair
+
+
+Range = Annotated[tuple[Number, Number], AfterValidator(_rising)]
+"""From a number to one that is not lower."""
 
 
 class Strict(BaseModel):

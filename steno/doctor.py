@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import steno
+from steno.cores import usable_cores
 from steno.errors import StenoError
 
 OLDEST_PYTHON = (3, 11, 4)
@@ -342,7 +343,7 @@ def _database(address: str, host: str | None, port: int | None, timeout: float) 
 def _machine() -> list[Check]:
     free = shutil.disk_usage(Path.cwd()).free
     little = free < _LITTLE_DISK
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return [
         Check("machine", "system", Status.OK, platform.platform()),

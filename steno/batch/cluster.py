@@ -14,6 +14,7 @@ import orjson
 
 from steno.batch.source import Item
 from steno.batch.worker import Model, Transcriber, as_rows, packed
+from steno.cores import usable_cores
 from steno.errors import StenoError
 
 RETRIES = 2
@@ -118,7 +119,7 @@ def connected(model: Model, name: str, actors: int | None, address: str | None) 
         ModuleNotFoundError: without the extra ``ray``.
     """
     if address is None:
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         actors = actors or cores
         _start(actors)
     else:

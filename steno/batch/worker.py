@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -47,14 +48,16 @@ class Model:
         """
         if self.files is None:
             return Recognizer(self.folder, threads=1, decoding=self.options)
-        with tempfile.TemporaryDirectory(prefix="steno-") as scratch:
-            for name, data in self.files.items():
-                Path(scratch, name).write_bytes(data)
-            given = self.options.lm
-            named = self.options
-            if given is not None and given in self.files:
-                named = replace(named, lm=str(Path(scratch, given)))
-            return Recognizer(scratch, threads=1, decoding=named)
+        scratch = tempfile.TemporaryDirectory(prefix="steno-")
+        for name, data in self.files.items():
+            Path(scratch.name, name).write_bytes(data)
+        given = self.options.lm
+        named = self.options
+        if given is not None and given in self.files:
+            named = replace(named, lm=str(Path(scratch.name, given)))
+        recognizer = Recognizer(scratch.name, threads=1, decoding=named)
+        weakref.finalize(recognizer, scratch.cleanup)  # some files are read when they are first needed
+        return recognizer
 
 
 def describe(folder: Path, options: DecodingOptions) -> tuple[Model, str, dict[str, Any]]:
@@ -81,16 +84,14 @@ def describe(folder: Path, options: DecodingOptions) -> tuple[Model, str, dict[s
 def packed(model: Model) -> Model:
     """The model with its files, for machines that do not have the folder."""
     folder = Path(model.folder)
-    recognizer = model.load()
-    files = {name: (folder / name).read_bytes() for name in (CONFIG, ONNX)}
-    options = model.options
-    if recognizer.decoding.lm is not None and options.lm is None:
-        files[recognizer.decoding.lm] = (folder / recognizer.decoding.lm).read_bytes()
-    elif recognizer.decoding.lm is not None:
-        lm = Path(recognizer.decoding.lm)
+    options, decoding = model.options, model.load().decoding
+    files = {}
+    if decoding.lm is not None and options.lm is not None:
+        lm = Path(decoding.lm)
         own = f"given-{hashlib.sha256(lm.name.encode()).hexdigest()[:8]}{lm.suffix}"
         files[own] = lm.read_bytes()
-        options = replace(options, lm=own)
+        options, decoding = replace(options, lm=own), decoding.model_copy(update={"lm": None})
+    files |= {name: (folder / name).read_bytes() for name in (CONFIG, ONNX, *decoding.files)}
     return Model(model.folder, options, files)
 
 

@@ -35,7 +35,6 @@ def listen(
 ) -> None:
     """Write what is said while it is said: from the microphone until Ctrl-C, or from a recording."""
     from steno import audio
-    from steno.config import validate
     from steno.errors import StenoError
     from steno.runtime import Recognizer
     from steno.runtime.microphone import BLOCK_SECONDS, Microphone
@@ -46,8 +45,7 @@ def listen(
         raise StenoError("--realtime is the pace of a recording", "Name one with --file, or leave --realtime out.")
     if file is not None and device is not None:
         raise StenoError("--file and --device are two sources", "Give one of them.")
-    rules = {} if pause is None else {"pause": pause, "long_pause": min(pause, 0.3), "preroll": min(pause / 2, 0.2)}
-    endpointing = validate(EndpointConfig, rules, "--pause", StenoError)
+    endpointing = EndpointConfig() if pause is None else EndpointConfig.pausing(pause)
     microphone = Microphone(device) if file is None else None
     named, asked = named_or_bundled(model, asked)
     recognizer = Recognizer(resolve(named, uri), decoding=asked)

@@ -57,13 +57,13 @@ def serve(
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Serve a model: OpenAI's transcription API, live streams over WebSocket, and a page with a microphone."""
-    import os
     from urllib.parse import urlsplit
 
     from steno.serving.spawn import one_ahead
 
     with one_ahead():
         from steno.config import validate
+        from steno.cores import usable_cores
         from steno.errors import ModelError, StenoError
         from steno.runtime.folder import read_config
         from steno.serving.config import MOST_WORKERS, ServeConfig
@@ -91,7 +91,7 @@ def serve(
         settings = {
             "names": tuple(name or dict.fromkeys((registered_name(named) or own, own))),
             "language": language,
-            "workers": workers or min(os.cpu_count() or 1, MOST_WORKERS),
+            "workers": workers or min(usable_cores(), MOST_WORKERS),
             "max_queue": max_queue,
             "max_streams": max_streams,
             "max_seconds": max_seconds,

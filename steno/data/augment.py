@@ -3,15 +3,13 @@
 import io
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from steno.audio import Samples, resample
 from steno.data.config import AugmentConfig, SilenceConfig, mp3_bit_rates
+from steno.data.noise import coloured_noise
 from steno.data.rooms import reverberate, room
 from steno.data.tempo import change_tempo
-
-Spectrum = npt.NDArray[np.float64]
 
 _SMALLEST_MP3 = 0.999
 """libsndfile's compression level goes from 0, for the highest bit rate, to 1, for the lowest, which it refuses."""
@@ -30,7 +28,11 @@ def augmented(samples: Samples, settings: AugmentConfig, generator: np.random.Ge
         samples = reverberate(samples.astype(np.float64), response).astype(np.float32)
     if settings.noise and generator.random() < settings.noise.probability:
         samples = add_noise(
-            samples, generator.uniform(*settings.noise.snr_db), generator.choice([0.0, 1.0, 2.0]), generator
+            samples,
+            generator.uniform(*settings.noise.snr_db),
+            generator.choice([0.0, 1.0, 2.0]),
+            generator,
+            sample_rate,
         )
     if settings.gain_db:
         samples = change_gain(samples, generator.uniform(*settings.gain_db))
@@ -72,7 +74,9 @@ def change_gain(samples: Samples, decibels: float) -> Samples:
     return samples * np.float32(10 ** (decibels / 20))
 
 
-def add_noise(samples: Samples, snr_db: float, slope: float, generator: np.random.Generator) -> Samples:
+def add_noise(
+    samples: Samples, snr_db: float, slope: float, generator: np.random.Generator, sample_rate: int
+) -> Samples:
     """Add noise to (N,) samples at a signal-to-noise ratio in dB.
 
     ``slope`` is the exponent of the noise's falling power spectrum: 0 is white, 1 pink, 2 brown. A silent
@@ -81,8 +85,7 @@ def add_noise(samples: Samples, snr_db: float, slope: float, generator: np.rando
     power = float(np.mean(np.square(samples, dtype=np.float64)))
     if power == 0 or len(samples) < 2:
         return samples
-    noise = coloured_noise(len(samples), slope, generator)
-    noise *= np.sqrt(power / 10 ** (snr_db / 10) / max(float(np.mean(np.square(noise))), 1e-20))
+    noise = coloured_noise(len(samples), slope, generator, sample_rate) * np.sqrt(power / 10 ** (snr_db / 10))
     return samples + noise.astype(np.float32)
 
 
@@ -118,19 +121,9 @@ def without_speech(
     length = max(2, round(_seconds_of_silence(settings, longest, generator) * sample_rate))
     if generator.random() < 1 / 8:
         return np.zeros(length, np.float32)
-    noise = coloured_noise(length, generator.choice([0.0, 1.0, 2.0]), generator)
-    level = 10 ** (generator.uniform(*settings.level_db) / 20)
-    return (level * noise / np.sqrt(np.mean(np.square(noise)))).astype(np.float32)
+    noise = coloured_noise(length, generator.choice([0.0, 1.0, 2.0]), generator, sample_rate)
+    return (10 ** (generator.uniform(*settings.level_db) / 20) * noise).astype(np.float32)
 
 
 def _seconds_of_silence(settings: SilenceConfig, longest: float, generator: np.random.Generator) -> float:
     return min(longest, generator.uniform(*settings.seconds))
-
-
-def coloured_noise(length: int, slope: float, generator: np.random.Generator) -> Spectrum:
-    """Gaussian noise (N,) whose power falls with frequency to the power of ``slope``."""
-    spectrum = np.fft.rfft(generator.standard_normal(length))
-    frequency = np.arange(len(spectrum), dtype=np.float64)
-    frequency[0] = 1.0
-    shaped: Spectrum = np.fft.irfft(spectrum * frequency ** (-slope / 2), n=length)
-    return shaped

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from steno.config import Fraction, Strict
+from steno.config import Fraction, Range, Strict
 from steno.features.config import MaskConfig
 
 
@@ -33,7 +33,7 @@ class NoiseConfig(Strict):
     """Coloured noise, added to a share of the utterances."""
 
     probability: Fraction = 0.3
-    snr_db: tuple[float, float] = (10.0, 30.0)
+    snr_db: Range[float] = (10.0, 30.0)
 
 
 class EchoConfig(Strict):
@@ -43,8 +43,8 @@ class EchoConfig(Strict):
     """
 
     probability: Fraction = 0.3
-    rt60: tuple[Annotated[float, Field(ge=0.02, le=3)], Annotated[float, Field(ge=0.02, le=3)]] = (0.1, 0.5)
-    direct_db: tuple[float, float] = (0.0, 12.0)
+    rt60: Range[Annotated[float, Field(ge=0.02, le=3)]] = (0.1, 0.5)
+    direct_db: Range[float] = (0.0, 12.0)
 
 
 _MP3 = {
@@ -76,7 +76,7 @@ class CodecConfig(Strict):
     """
 
     probability: Fraction = 0.5
-    kbit: tuple[Annotated[int, Field(ge=8, le=320)], Annotated[int, Field(ge=8, le=320)]] = (16, 48)
+    kbit: Range[Annotated[int, Field(ge=8, le=320)]] = (16, 48)
 
 
 class SilenceConfig(Strict):
@@ -87,8 +87,8 @@ class SilenceConfig(Strict):
     """
 
     probability: Fraction = 0.03
-    seconds: tuple[Annotated[float, Field(ge=0.1, le=30)], Annotated[float, Field(ge=0.1, le=30)]] = (1.0, 6.0)
-    level_db: tuple[Annotated[float, Field(le=0)], Annotated[float, Field(le=0)]] = (-90.0, -20.0)
+    seconds: Range[Annotated[float, Field(ge=0.1, le=30)]] = (1.0, 6.0)
+    level_db: Range[Annotated[float, Field(le=0)]] = (-90.0, -20.0)
 
 
 class AugmentConfig(Strict):
@@ -102,7 +102,7 @@ class AugmentConfig(Strict):
     speed: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = ()
     tempo: tuple[Annotated[float, Field(ge=0.5, le=2.0)], ...] = ()
     echo: EchoConfig | None = None
-    gain_db: tuple[float, float] | None = None
+    gain_db: Range[float] | None = None
     noise: NoiseConfig | None = None
     codec: CodecConfig | None = None
     silence: SilenceConfig | None = None

@@ -1,5 +1,6 @@
 """Words and phrases that decoding is to prefer."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,8 @@ def _parse(entry: str, alphabet: str, where: str) -> Hotword:
     else:
         try:
             boost = float(number)
+            if not math.isfinite(boost):
+                raise ValueError
         except ValueError:
             raise DecodingError(
                 f"{where}hotword {entry!r}: {number!r} is not a number", "Write phrase or phrase:boost, as: karenin:6"

@@ -88,8 +88,11 @@ class Readings:
         return np.asarray(score_n + config.word_score * self._words_n, dtype=np.float64)
 
     def best(self, config: DecodingConfig, most: int) -> list[tuple[str, float]]:
-        """The best texts by these weights and what they are worth, best first, without any that do not fit."""
-        score_n = self.scores(config)
+        """The best texts by these weights and what they are worth, best first, without any that do not fit.
+
+        Letters must fit even where they have no weight: they say where words are.
+        """
+        score_n = np.where(np.isfinite(self.letters_n), self.scores(config), -np.inf)
         order = np.argsort(-score_n, kind="stable")[:most].tolist()
         return [(self.texts[place], float(score_n[place])) for place in order if np.isfinite(score_n[place])]
 

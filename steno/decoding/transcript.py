@@ -29,7 +29,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Another reading of the same audio; a higher score is a better one."""
+    """One of the readings of the same audio; a higher score is a better one."""
 
     text: str
     score: float
@@ -37,7 +37,10 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was heard in one recording. ``text`` is the words joined by spaces."""
+    """What was heard in one recording. ``text`` is the words joined by spaces.
+
+    ``alternatives`` are the best readings, ``text`` the first of them, where more than one was asked for.
+    """
 
     text: str
     words: tuple[Word, ...] = ()

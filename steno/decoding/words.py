@@ -38,7 +38,12 @@ def transcript(
 def calibrated(raw: float, calibration: CalibrationConfig) -> float:
     """The chance that a word of this raw score is right."""
     raw = min(max(raw, 1e-6), 1 - 1e-6)
-    return 1 / (1 + math.exp(-(calibration.slope * math.log(raw / (1 - raw)) + calibration.offset)))
+    log_odds = calibration.slope * math.log(raw / (1 - raw)) + calibration.offset
+    return 1 / (1 + math.exp(-min(max(log_odds, -_SURE), _SURE)))
+
+
+_SURE = 30.0
+"""Log-odds beyond which a chance is 0 or 1."""
 
 
 def _text(words: Sequence[Word]) -> str:

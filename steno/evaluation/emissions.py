@@ -44,7 +44,8 @@ class Emissions:
 def emissions(recognizer: Recognizer, folder: Path, manifest: Manifest, limit: int | None = None) -> Emissions:
     """The emissions of the utterances with text, or of ``limit`` spread over them; from the cache if they are there.
 
-    The cache is ``$XDG_CACHE_HOME/steno/emissions``; its key is the model's graph and the manifest.
+    The cache is ``$XDG_CACHE_HOME/steno/emissions``; its key is the model's graph, the manifest, and the size and time
+    of each recording of this machine. What has something left out is not kept.
 
     Raises:
         ManifestError: no utterance has text, or none can be decoded.
@@ -55,15 +56,16 @@ def emissions(recognizer: Recognizer, folder: Path, manifest: Manifest, limit: i
     if not chosen:
         raise ManifestError(f"{manifest.path}: no utterance has text", "Decoding is tuned on transcribed speech.")
     graph = recognizer.config.files.get(ONNX) or digest(folder / CONFIG)
-    key = hashlib.sha256(f"{graph} {manifest.digest} {manifest.path.resolve()} {len(chosen)}".encode()).hexdigest()[:24]
+    made_of = [graph, manifest.digest, str(manifest.path.resolve()), *(_state(one.audio) for one in chosen)]
+    key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:24]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steno" / "emissions"
     kept = home / f"{key}.npz"
     found, left_out = _read(kept) or _compute(recognizer, chosen)
     if not found:
         reasons = "; ".join(f"{identity}: {reason}" for identity, reason in list(left_out.items())[:3])
         raise ManifestError(f"{manifest.path}: no utterance can be decoded", reasons)
-    if not kept.exists():
-        _write(kept, found, left_out)
+    if not left_out and not kept.exists():
+        _write(kept, found)
     by_id = {utterance.id: utterance.text or "" for utterance in chosen}
     return Emissions(
         list(found),
@@ -72,6 +74,15 @@ def emissions(recognizer: Recognizer, folder: Path, manifest: Manifest, limit: i
         np.concatenate(list(found.values())),
         left_out,
     )
+
+
+def _state(recording: Path) -> str:
+    """What changes when a recording does; nothing of one in a store, or in a shard."""
+    try:
+        found = recording.stat()
+    except OSError:
+        return str(recording)
+    return f"{recording} {found.st_size} {found.st_mtime_ns}"
 
 
 def _compute(recognizer: Recognizer, chosen: list[Utterance]) -> tuple[dict[str, Emission], dict[str, str]]:
@@ -100,13 +111,10 @@ def _read(path: Path) -> tuple[dict[str, Emission], dict[str, str]] | None:
     with np.load(path, allow_pickle=False) as kept:
         ends = np.cumsum(kept["frames"])[:-1]
         parts = np.split(kept["log_probs"], ends)
-        return (
-            dict(zip(kept["ids"].tolist(), parts, strict=True)),
-            dict(zip(kept["left_out"].tolist(), kept["reasons"].tolist(), strict=True)),
-        )
+        return dict(zip(kept["ids"].tolist(), parts, strict=True)), {}
 
 
-def _write(path: Path, found: dict[str, Emission], left_out: dict[str, str]) -> None:
+def _write(path: Path, found: dict[str, Emission]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.npz")
     np.savez(
@@ -114,7 +122,5 @@ def _write(path: Path, found: dict[str, Emission], left_out: dict[str, str]) -> 
         ids=np.array(list(found)),
         frames=np.array([len(part) for part in found.values()]),
         log_probs=np.concatenate(list(found.values())),
-        left_out=np.array(list(left_out), dtype=str),
-        reasons=np.array(list(left_out.values()), dtype=str),
     )
     partial.replace(path)

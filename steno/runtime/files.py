@@ -123,33 +123,32 @@ def _transcribe(recognizer: Recognizer, group: Sequence[tuple[_File, float, Samp
 
 
 def joined(parts: Sequence[Transcript]) -> Transcript:
-    """One transcript of a recording's parts; its other readings are the best of all that theirs make together."""
+    """One transcript of a recording's parts; its alternatives are the best of all that theirs make together."""
     if len(parts) == 1:
         return parts[0]
     text = " ".join(part.text for part in parts if part.text)
     return Transcript(
         text,
         tuple(word for part in parts for word in part.words),
-        _alternatives(parts, text),
+        _alternatives(parts),
         sum(part.score for part in parts),
     )
 
 
-def _alternatives(parts: Sequence[Transcript], best: str) -> tuple[Alternative, ...]:
+def _alternatives(parts: Sequence[Transcript]) -> tuple[Alternative, ...]:
     most = max((len(part.alternatives) for part in parts), default=0)
     if not most:
         return ()
     whole = {"": 0.0}
     for part in parts:
-        readings = [Alternative(part.text, part.score), *part.alternatives]
+        readings = part.alternatives or [Alternative(part.text, part.score)]
         scores: dict[str, float] = {}
         for before, score in whole.items():
             for one in readings:
                 text = f"{before} {one.text}".strip()
                 scores[text] = max(scores.get(text, -math.inf), score + one.score)
-        # One more than is asked for, because the best is no alternative.
-        whole = dict(sorted(scores.items(), key=lambda reading: -reading[1])[: most + 1])
-    return tuple(Alternative(text, score) for text, score in whole.items() if text != best)[:most]
+        whole = dict(sorted(scores.items(), key=lambda reading: -reading[1])[:most])
+    return tuple(Alternative(text, score) for text, score in whole.items())
 
 
 def expand(arguments: Sequence[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """An ONNX graph of a model folder, run on several recordings or streams at once."""
 
 import mmap
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from steno.audio import Samples
+from steno.cores import usable_cores
 from steno.decoding.path import Emission
 from steno.errors import ModelError
 
@@ -41,7 +41,7 @@ class Graph:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.alone = _rounds_activations(path)
         """Whether rows are taken one by one."""
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or usable_cores()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         if self.alone or threads is not None:

@@ -4,6 +4,8 @@ What libsndfile reads is left as it is; what only FFmpeg reads becomes a WAV fil
 """
 
 import io
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -11,8 +13,14 @@ import soundfile
 from steno import audio
 from steno.errors import AudioError
 
+if TYPE_CHECKING:
+    from av import AudioFrame
+
 RATES = (4_000, 384_000)
 """Sampling rates (Hz) that are taken."""
+
+_MOST_KEPT = 48_000
+"""Rate (Hz) that FFmpeg's samples are brought down to, so that ten minutes of them take 115 MB at most."""
 
 MOST_CHANNELS = 16
 
@@ -33,7 +41,7 @@ def admit(data: bytes, max_seconds: float) -> tuple[bytes, float]:
     Raises:
         TooLongError: more than ``max_seconds``.
         AudioError: not a recording that can be read.
-        MissingExtraError: FFmpeg is needed and is not installed.
+        ModuleNotFoundError: FFmpeg is needed and is not installed.
     """
     container = _container(data)
     if container is None:
@@ -70,23 +78,32 @@ def _by_ffmpeg(data: bytes, container: str, max_seconds: float) -> tuple[bytes, 
         with av.open(io.BytesIO(data), mode="r", format=container) as source:
             if not source.streams.audio:
                 raise AudioError(f"{name}: there is no sound in it", "Send a file with an audio track.")
-            mono = av.AudioResampler(format="flt", layout="mono")
+            mono: av.AudioResampler | None = None
             target: soundfile.SoundFile | None = None
+
             for decoded in source.decode(source.streams.audio[0]):
                 if rate not in (0, decoded.sample_rate):
                     raise AudioError(f"{name}: its sampling rate changes on the way", "Convert it to WAV or FLAC.")
                 rate = decoded.sample_rate
                 frames += decoded.samples
                 _check(frames, rate, decoded.layout.nb_channels, max_seconds)
-                target = target or soundfile.SoundFile(wav, "w", rate, 1, format="WAV", subtype="FLOAT")
-                for block in mono.resample(decoded):
-                    target.write(np.nan_to_num(block.to_ndarray().reshape(-1)))
+                kept = min(rate, _MOST_KEPT)
+                mono = mono or av.AudioResampler(format="flt", layout="mono", rate=kept)
+                target = target or soundfile.SoundFile(wav, "w", kept, 1, format="WAV", subtype="FLOAT")
+                _write(mono.resample(decoded), target)
+            if mono is not None and target is not None:
+                _write(mono.resample(None), target)  # what it still holds
     except (av.error.FFmpegError, ValueError, IndexError, EOFError) as error:
         raise AudioError(f"{name}: cannot be decoded ({error})", "Convert it to WAV or FLAC.") from error
     if target is None:
         raise AudioError(f"{name}: the recording holds no samples")
     target.close()
     return wav.getvalue(), frames / rate
+
+
+def _write(blocks: "Iterable[AudioFrame]", target: soundfile.SoundFile) -> None:
+    for block in blocks:
+        target.write(np.nan_to_num(block.to_ndarray().reshape(-1)))
 
 
 def _check(frames: int, rate: int, channels: int, max_seconds: float) -> None:

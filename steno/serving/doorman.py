@@ -112,7 +112,7 @@ class Doorman:
                 421 if host else 400, "The Host header names another host; see --allowed-hosts.", "unknown_host"
             )
         origin = headers.get("origin")
-        if origin is not None and origin not in self._origins and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin not in self._origins and _host_of(origin) != host.lower():
             self._metrics.refusals.labels("foreign_origin").inc()
             raise ApiError(403, "Pages of other origins may not call this server; see --cors.", "foreign_origin")
 
@@ -128,6 +128,14 @@ class Doorman:
         except ValueError:
             return any(known.startswith("*.") and name.endswith(known[1:]) for known in self._hosts)
         return True
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 LINGER_BYTES = 128 * 1024 * 1024

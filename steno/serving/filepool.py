@@ -144,11 +144,14 @@ class FilePool:
         if first.suspect:
             return batch
         share = min(self._config.max_batch, -(-(self._queue.qsize() + 1) // (self._idle + 1)))
+        # Nothing is awaited with a job in hand: it would wait as well, and be lost if this were cancelled.
         while len(batch) < share and size < BATCH_BYTES and not self._queue.empty():
-            job = await self._next()
+            job = self._queue.get_nowait()
             if job is None:
                 self._queue.put_nowait(None)
                 break
+            if not self._is_wanted(job):
+                continue
             if job.suspect:
                 self._put_back([job])
                 break
@@ -160,16 +163,19 @@ class FilePool:
         """The next job that somebody still waits for."""
         while True:
             job = await self._queue.get()
-            if job is None:
-                return None
-            self._metrics.queue.dec()
-            if job.answer.done():
-                continue
-            if job.deadline <= monotonic():
-                _fail([job], _too_late())
-                continue
-            self._metrics.queue_seconds.observe(monotonic() - job.entered)
-            return job
+            if job is None or self._is_wanted(job):
+                return job
+
+    def _is_wanted(self, job: Job) -> bool:
+        """Whether somebody still waits for a job that has left the queue; one whose time is over is told."""
+        self._metrics.queue.dec()
+        if job.answer.done():
+            return False
+        if job.deadline <= monotonic():
+            _fail([job], _too_late())
+            return False
+        self._metrics.queue_seconds.observe(monotonic() - job.entered)
+        return True
 
     async def _work(self, worker: Process, batch: list[Job]) -> None:
         started = monotonic()

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from time import time
 
+from steno.cores import usable_cores
 from steno.runtime.folder import CONFIG
 from steno.serving.config import ServeConfig
 from steno.serving.filepool import FilePool
@@ -25,7 +25,7 @@ class Engine:
     """The workers of one model folder."""
 
     def __init__(self, folder: Path, config: ServeConfig, metrics: Metrics) -> None:
-        threads = max(1, (os.cpu_count() or 1) // config.workers)
+        threads = max(1, usable_cores() // config.workers)
         self.folder = folder
         self.version = hashlib.sha256((folder / CONFIG).read_bytes()).hexdigest()[:12]
         self.loaded = int(time())

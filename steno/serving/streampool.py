@@ -20,7 +20,7 @@ MOST_EVENTS = 256
 """Events that wait for a client before it is given up as too slow."""
 
 
-_STATUS = {"invalid_audio": 400, "audio_too_long": 413}
+_STATUS = {"invalid_audio": 400, "audio_too_long": 413, "internal_error": 500}
 
 
 class Stream:
@@ -33,11 +33,14 @@ class Stream:
         self._ahead = 0
         self._room = asyncio.Event()
         self._room.set()
+        self._finished = False
         self.events: asyncio.Queue[dict[str, Any] | ApiError] = asyncio.Queue()
 
     async def feed(self, audio: bytes) -> None:
-        """Pass audio on; waits while the worker is far behind."""
+        """Pass audio on; waits while the worker is far behind. What comes once the stream has finished is dropped."""
         await self._room.wait()
+        if self._finished:
+            return
         self._ahead += len(audio)
         if self._ahead > self._most:
             self._room.clear()
@@ -45,6 +48,7 @@ class Stream:
 
     def finish(self) -> None:
         """No more audio: the worker says what is left, then ``done``."""
+        self._finished = True
         self._place.send({"do": "finish", "id": self._number})
 
     def close(self) -> None:
@@ -147,6 +151,8 @@ class StreamPool:
                 try:
                     while frame := await worker.receive():
                         self._heard(place, frame[0])
+                except Exception as error:  # a place must never be lost to what nobody thought of
+                    event("a step failed", logging.ERROR, kind="streams", reason=repr(error))
                 finally:
                     place.worker = None
                     await worker.stop()

@@ -1,5 +1,6 @@
 """The worker for live streams: one batched step after the other over all streams that have audio enough."""
 
+import logging
 import math
 from collections.abc import Iterator
 from time import perf_counter
@@ -13,6 +14,8 @@ from steno.runtime import Recognizer
 from steno.runtime.streaming import Event, Partial, StreamingSession, advance
 from steno.serving.wire import Channel
 from steno.serving.words import told, transcript_json
+
+_log = logging.getLogger("steno.serving.worker")
 
 PATIENCE_SECONDS = 5.0
 """Audio that may wait in a stream before its client is no longer told that there is room."""
@@ -111,9 +114,13 @@ def serve_streams(channel: Channel, recognizer: Recognizer, max_seconds: float) 
             try:
                 heard += _obey(lives, recognizer, head, frame, max_seconds)
             except StenoError as error:
-                lives.pop(head["id"], None)
                 code = "audio_too_long" if isinstance(error, TooLong) else "invalid_audio"
-                said.append((head["id"], {"problem": {"code": code, "message": told(error)}}))
+                said.append(_ended(lives, head["id"], code, told(error)))
+            except Exception:  # it costs this stream, and no other
+                _log.exception("a stream failed")
+                said.append(
+                    _ended(lives, head["id"], "internal_error", "The stream failed; the server's log says why.")
+                )
         started = perf_counter()
         stepped = [number for number, live in lives.items() if live.session.due]
         steps = advance([lives[number].session for number in stepped]) if stepped else []
@@ -128,6 +135,12 @@ def serve_streams(channel: Channel, recognizer: Recognizer, max_seconds: float) 
             channel.send(
                 {"said": said, "taken": taken, "streams": len(stepped), "audio_seconds": heard, "work_seconds": work}
             )
+
+
+def _ended(lives: dict[int, Live], number: int, code: str, message: str) -> tuple[int, dict[str, Any]]:
+    """Forget a stream that cannot go on; returns what its client is told."""
+    lives.pop(number, None)
+    return number, {"problem": {"code": code, "message": message}}
 
 
 def _obey(

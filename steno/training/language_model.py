@@ -182,16 +182,16 @@ class LanguageModelTraining:
             labels_bt = torch.from_numpy(self._pieces_n[chosen_b[:, None] + places_t].astype(np.int64)).to(device)
             loss = compute(labels_bt)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self._model.parameters(), _CLIP)
+            norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), _CLIP)
+            if not isfinite(loss.item()) or not isfinite(norm.item()):
+                raise LanguageModelError(
+                    f"step {step + 1}: the loss is no number any more, or its gradient is none",
+                    "Go on before that with --resume and a lower --lr.",
+                )
             self._optimizer.step()
             self._optimizer.zero_grad()
             self.done = step + 1
             self._lately.append(loss.item())
-            if not isfinite(self._lately[-1]):
-                raise LanguageModelError(
-                    f"step {self.done}: the loss is no number any more",
-                    "Take a lower --lr; --resume goes on before that.",
-                )
             if self.done % max(1, steps // _REPORTS) == 0 or self.done == steps:
                 with cast():
                     dev_perplexity = self._dev_perplexity()
@@ -221,8 +221,8 @@ class LanguageModelTraining:
         """Put back the state of then."""
         tensors, state = checkpoint.load(path)
         former = state.get("about", {})
-        # How fast it goes may change.
-        may_change = ("compiled", "precision")
+        # How fast it goes and learns may change.
+        may_change = ("compiled", "lr", "precision")
         for name, value in sorted(self.about.items()):
             if value != former.get(name) and name not in may_change:
                 raise LanguageModelError(

@@ -14,6 +14,7 @@ from steno.data.manifest import Utterance
 from steno.runtime import Recognizer
 from steno.runtime.files import LONGEST_SECONDS, FileResult, transcribe_files
 from steno.runtime.folder import ONNX
+from steno.storage import absolute
 
 
 @dataclass
@@ -51,7 +52,7 @@ def pseudo_label(
             confidence = _rounded(result.transcript.confidence)
             extra = {"confidence": confidence, "labelled_by": label}
             text = result.transcript.text
-            found.utterances.append(Utterance(names[path], path.resolve(), result.seconds, text, extra=extra))
+            found.utterances.append(Utterance(names[path], absolute(path), result.seconds, text, extra=extra))
         progress(done, len(files))
     return found
 

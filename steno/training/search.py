@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import torch
 import yaml
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -159,10 +160,10 @@ def _trial(
         study.tell(trial, state=TrialState.FAIL)
         study.enqueue_trial(trial.params)
         raise
-    except StenoError as error:
-        trial.set_user_attr(_ERROR, error.message)
+    except (StenoError, torch.OutOfMemoryError) as error:
+        trial.set_user_attr(_ERROR, str(error))
         study.tell(trial, state=TrialState.FAIL)
-        say(f"trial {trial.number}: failed: {error.message}")
+        say(f"trial {trial.number}: failed: {error}")
     shutil.rmtree(run_dir / "checkpoints", ignore_errors=True)
 
 

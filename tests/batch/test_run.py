@@ -20,6 +20,7 @@ from steno.data.manifest import Manifest, Utterance, write_manifest
 from steno.decoding.options import DecodingOptions
 from steno.errors import DecodingError, StenoError
 from steno.runtime import Recognizer
+from steno.runtime.bundled import DEFAULT, folder
 
 
 @pytest.fixture(autouse=True)
@@ -257,6 +258,18 @@ def test_what_is_sent_needs_no_files_of_this_machine(model: Path, tones: Path, t
     assert moved.load().transcribe([samples]) == Recognizer(model).transcribe([samples])
     with pytest.raises(DecodingError):
         describe(model, DecodingOptions(method="greedy", hotwords=("abc",)))
+
+
+def test_a_second_pass_is_sent_along(tones: Path) -> None:
+    pytest.importorskip("flashlight.lib.text")
+    bundled = folder(DEFAULT)
+    assert bundled is not None
+    sent, _, _ = describe(bundled, DecodingOptions())
+    there = Model("/nowhere", sent.options, packed(sent).files)
+    assert there.files is not None
+    assert {"lm.bin", "pronunciations.tsv.gz", "neural-lm.onnx"} < set(there.files)
+    samples = audio.load(next(iter(Manifest(tones / "dev.jsonl"))).audio, 16_000)
+    assert there.load().transcribe([samples]) == Recognizer(bundled).transcribe([samples])
 
 
 def test_ids_of_recordings_by_name(tones: Path, tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ from typer.testing import CliRunner
 
 from steno.audio import SAMPLE_RATE, load
 from steno.cli.app import app
+from steno.data.noise import coloured_noise
 from steno.data.rooms import reverberate, room
 from steno.data.synth import CorpusSummary, synthesise
-from steno.data.synth.acoustics import NOISE_SLOPES, PEAK, Scene, coloured_noise, record
+from steno.data.synth.acoustics import NOISE_SLOPES, PEAK, Scene, record
 from steno.data.synth.plan import Chapter, digest, draw_plan
 from steno.data.synth.sentences import LONGEST, SHORTEST, VOCABULARY, compose, vocabulary
 from steno.data.synth.voices import ACCENTS, MEN, WOMEN
@@ -167,6 +168,7 @@ def test_noise_has_its_colour(name: str, slope: float) -> None:
     fall = -np.diff(np.log2(octaves)).mean()
     assert fall == pytest.approx(slope, abs=0.15), name
     assert np.sqrt(np.mean(noise**2)) == pytest.approx(1.0)
+    assert power[hertz > 50].sum() / power.sum() > 0.15  # most of it must not be too low to be heard
 
 
 def test_a_recording_has_its_level_pauses_and_noise() -> None:

@@ -22,7 +22,14 @@ def test_forms(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("entry", "says"),
-    [("щи", "outside the alphabet"), ("b2b", "'2'"), ("anna:much", "not a number"), ("", "empty"), ("@none", "none")],
+    [
+        ("щи", "outside the alphabet"),
+        ("b2b", "'2'"),
+        ("anna:much", "not a number"),
+        ("anna:nan", "not a number"),
+        ("", "empty"),
+        ("@none", "none"),
+    ],
 )
 def test_what_cannot_be_meant_is_refused(entry: str, says: str) -> None:
     with pytest.raises(DecodingError, match=says):

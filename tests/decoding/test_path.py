@@ -82,6 +82,7 @@ def test_calibration_keeps_the_order_and_the_range() -> None:
     assert values == sorted(values)
     assert all(0 < value < 1 for value in values)
     assert calibrated(0.3, CalibrationConfig()) == pytest.approx(0.3)
+    assert calibrated(0.0, CalibrationConfig(slope=1000.0)) == pytest.approx(0.0)
     path = [2, 1, 3]
     plain = transcript(GreedyDecoder().decode(emission(path)), emission(path), TOKENS, 0.04)
     lowered = transcript(GreedyDecoder().decode(emission(path)), emission(path), TOKENS, 0.04, settings)

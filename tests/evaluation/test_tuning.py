@@ -13,7 +13,7 @@ import tiny
 import yaml
 
 from steno import audio
-from steno.data.manifest import Manifest
+from steno.data.manifest import Manifest, write_manifest
 from steno.decoding.words import calibrated
 from steno.errors import LanguageModelError
 from steno.evaluation.emissions import emissions
@@ -76,6 +76,19 @@ def test_emissions_are_computed_once(model: Path, tones: Path, monkeypatch: pyte
     again = emissions(recognizer, model, manifest)
     assert again.references == first.references
     np.testing.assert_array_equal(again.log_probs, first.log_probs)
+
+
+def test_what_changed_or_failed_is_computed_again(model: Path, tmp_path: Path) -> None:
+    recognizer, path = Recognizer(model), tmp_path / "m.jsonl"
+    one, two = tiny.record(tmp_path / "one.wav", "ab"), tiny.record(tmp_path / "two.wav", "cd")
+    write_manifest(path, [one, two])
+    two.audio.rename(tmp_path / "away.wav")
+    assert set(emissions(recognizer, model, Manifest(path)).left_out) == {"two"}
+    (tmp_path / "away.wav").rename(two.audio)
+    first = emissions(recognizer, model, Manifest(path))
+    assert not first.left_out
+    tiny.record(tmp_path / "two.wav", "dcba")
+    assert len(emissions(recognizer, model, Manifest(path)).log_probs) != len(first.log_probs)
 
 
 def test_tune_keeps_what_it_found(

@@ -15,17 +15,17 @@ from steno.runtime.files import joined, transcribe_files
 
 def test_other_readings_of_a_whole_are_the_best_of_all_that_its_parts_have() -> None:
     parts = [
-        Transcript("a", (), (Alternative("b", -1.0), Alternative("c", -3.0)), 0.0),
+        Transcript("a", (), (Alternative("a", 0.0), Alternative("b", -1.0), Alternative("c", -3.0)), 0.0),
         Transcript("", (), (), 0.0),
-        Transcript("d", (), (Alternative("e", -1.5), Alternative("f", -9.0)), 0.0),
+        Transcript("d", (), (Alternative("d", 0.0), Alternative("e", -1.5), Alternative("f", -9.0)), 0.0),
     ]
     whole = joined(parts)
     assert whole.text == "a d"
-    assert whole.alternatives == (Alternative("b d", -1.0), Alternative("a e", -1.5))
+    assert whole.alternatives == (Alternative("a d", 0.0), Alternative("b d", -1.0), Alternative("a e", -1.5))
 
 
 def test_one_part_stays_as_it_is() -> None:
-    part = Transcript("a", (), (Alternative("b", -1.0),), 0.0)
+    part = Transcript("a", (), (Alternative("a", 0.0), Alternative("b", -1.0)), 0.0)
     assert joined([part]) is part
 
 
@@ -40,4 +40,6 @@ def test_samples_are_heard_like_files(model: Path, tmp_path: Path) -> None:
     assert cut.transcript == file.transcript
     assert cut.seconds == file.seconds == pytest.approx(len(long) / tiny.RATE)
     assert cut.transcript is not None
-    assert len(cut.transcript.alternatives) == 1
+    assert len(cut.transcript.alternatives) == 2
+    for one in (short.transcript, cut.transcript):  # the best reading is the first of them, cut or not
+        assert one.alternatives[0].text == one.text

@@ -125,6 +125,7 @@ def test_a_request_id_is_kept_if_it_is_one(server: Running) -> None:
 def test_another_host_or_origin_is_refused(server: Running) -> None:
     assert server.client.get("/v1/models", headers={"host": "rebound.example"}).status_code == 421
     assert server.client.get("/v1/models", headers={"origin": "https://elsewhere.example"}).status_code == 403
+    assert server.client.get("/v1/models", headers={"origin": "http://["}).status_code == 403
     assert server.client.get("/v1/models", headers={"origin": server.url}).status_code == 200
     assert server.client.get("/v1/models", headers={"host": "10.1.2.3:8080"}).status_code == 200
 

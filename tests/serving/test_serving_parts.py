@@ -16,6 +16,7 @@ import soundfile
 
 from steno.decoding.transcript import Transcript, Word
 from steno.errors import AudioError
+from steno.runtime import Recognizer
 from steno.serving.answers import Answer, events, segments, verbose
 from steno.serving.config import ServeConfig
 from steno.serving.decode import TooLongError, admit
@@ -25,7 +26,8 @@ from steno.serving.live_protocol import read_command, read_config
 from steno.serving.metrics import Metrics
 from steno.serving.problems import ApiError
 from steno.serving.process import Process
-from steno.serving.streamwork import Opus, Pcm16
+from steno.serving.streampool import Place, Stream
+from steno.serving.streamwork import Opus, Pcm16, serve_streams
 from steno.serving.wire import Channel, pack
 from steno.serving.words import read_transcript, transcript_json
 
@@ -86,16 +88,16 @@ def test_a_header_that_lies_about_its_length_claims_no_memory() -> None:
     assert seconds == pytest.approx(1)
 
 
-def video(seconds: float, container: str, codec: str) -> bytes:
+def video(seconds: float, container: str, codec: str, rate: int = 48_000, format: str = "fltp") -> bytes:
     import av
 
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:
-        stream = out.add_stream(codec, rate=48_000, layout="mono")
-        tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * 48_000)) / 48_000)).astype(np.float32)
+        stream = out.add_stream(codec, rate=rate, layout="mono")
+        tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
         for at in range(0, len(tone), 960):
-            frame = av.AudioFrame.from_ndarray(tone[None, at : at + 960], format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = 48_000, at
+            frame = av.AudioFrame.from_ndarray(tone[None, at : at + 960], format=format, layout="mono")
+            frame.sample_rate, frame.pts = rate, at
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return file.getvalue()
@@ -109,6 +111,15 @@ def test_what_only_ffmpeg_reads_becomes_wav(container: str, codec: str) -> None:
     assert seconds == pytest.approx(len(samples) / rate)
     assert seconds == pytest.approx(1, abs=0.1)
     assert np.abs(samples).max() == pytest.approx(0.3, abs=0.2)
+
+
+def test_a_small_file_of_a_high_rate_does_not_become_a_large_one() -> None:
+    wav, seconds = admit(video(1.0, "matroska", "pcm_f32le", rate=192_000, format="flt"), 60)
+    samples, rate = soundfile.read(io.BytesIO(wav))
+    assert rate == 48_000
+    assert seconds == pytest.approx(1)
+    assert len(samples) == pytest.approx(rate, abs=100)
+    assert np.abs(samples[1000:-1000]).max() == pytest.approx(0.3, abs=0.02)
 
 
 def test_ffmpeg_stops_at_the_limit() -> None:
@@ -305,3 +316,67 @@ def test_a_batch_that_nobody_thought_of_fails_alone() -> None:
         await answered_by_the_next(pool, workers)
 
     with_fake_workers(scene)
+
+
+def test_a_client_that_leaves_the_queue_does_not_hold_up_the_one_before() -> None:
+    async def scene(pool: FilePool, workers: list[Fake]) -> None:
+        job = pool.submit(io.BytesIO(b"1"), 1, monotonic() + 15)
+        gone = pool.submit(io.BytesIO(b"2"), 1, monotonic() + 15)
+        gone.answer.cancel()
+        while not workers[0].sent:
+            await asyncio.sleep(0.01)
+        assert workers[0].sent == [job.number]
+        await workers[0].answers.put(({"id": job.number, "text": "ab"}, b""))
+        assert (await job.answer)["text"] == "ab"
+
+    with_fake_workers(scene)
+
+
+def test_nothing_is_sent_to_a_stream_after_its_end() -> None:
+    async def play() -> None:
+        worker, place = Fake(), Place()
+        place.worker = worker
+        sent: list[str] = []
+        worker.send = lambda head, body=b"": sent.append(head["do"])  # type: ignore[method-assign]
+        stream = Stream(7, place, bytes_a_second=1.0)
+        await stream.feed(b"x" * 100)  # far more than may wait
+        waiting = asyncio.create_task(stream.feed(b"y"))
+        await asyncio.sleep(0)
+        stream.finish()
+        stream.taken(100)
+        await waiting
+        assert sent == ["audio", "finish"]
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+
+
+class Script:
+    """A channel that says what is written down, and keeps what it is told."""
+
+    def __init__(self, *turns: list[tuple[dict, bytes]]) -> None:
+        self.turns, self.heard = list(turns), []
+
+    @property
+    def closed(self) -> bool:
+        return not self.turns
+
+    def receive(self, timeout: float | None) -> list[tuple[dict, bytes]]:
+        return self.turns.pop(0)
+
+    def send(self, said: dict) -> None:
+        self.heard += said["said"]
+
+
+def test_a_stream_that_fails_costs_no_other(model: Path) -> None:
+    settings = {"encoding": "pcm16", "sample_rate": 8000, "endpointing": True}
+    half_a_second = b"\0\0" * 4000
+    channel = Script(
+        [({"do": "open", "id": number, **settings}, b"") for number in (1, 2)],
+        [({"do": "finish", "id": 1}, b""), ({"do": "audio", "id": 1}, half_a_second)],
+        [({"do": "audio", "id": 2}, half_a_second), ({"do": "finish", "id": 2}, b"")],
+        *([] for _ in range(20)),
+    )
+    serve_streams(channel, Recognizer(model, threads=1), 60.0)  # type: ignore[arg-type]
+    ends = dict(channel.heard)
+    assert ends[1]["problem"]["code"] == "internal_error"
+    assert ends[2] == {"type": "done"}

@@ -1,5 +1,6 @@
 """Pseudo-labels: what is kept, what is left out and why, and where it says that they come from."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import tiny
 import yaml
 
 from steno.data.manifest import Manifest
+from steno.decoding.transcript import Transcript, Word
 from steno.runtime import Recognizer
+from steno.runtime.files import FileResult
 from steno.training.pseudo_label import pseudo_label
 
 
@@ -40,6 +43,15 @@ def test_what_is_kept_and_what_is_not(model: Path, recordings: Path) -> None:
     assert set(reasons) == {"broken.wav", "long.wav"}
     assert "lasts longer than 35 s" in reasons["long.wav"]
     assert seen == [(n, 5) for n in range(1, 6)]
+
+
+def test_recordings_of_a_store_keep_their_place(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def heard(recognizer: Recognizer, files: Sequence[Path]) -> Iterator[FileResult]:
+        return iter([FileResult(path, Transcript("ab", (Word("ab", 0, 1, 0.9),)), seconds=1.0) for path in files])
+
+    monkeypatch.setattr("steno.training.pseudo_label.transcribe_files", heard)
+    (found,) = pseudo_label(Recognizer(model), [Path("s3://bucket/a.wav")]).utterances
+    assert str(found.audio) == str(Path("s3://bucket/a.wav"))
 
 
 def test_those_of_little_confidence_are_left_out(model: Path, recordings: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from steno.cores import usable_cores
     from steno.data.check import Fixed, Report, Settings
     from steno.data.check.report import Histogram
 
@@ -50,7 +51,6 @@ def check(
     Exit code: 0 if there are at most warnings, 1 if there are errors (also when --fix wrote a manifest without
     them), 2 if there is nothing to check.
     """
-    import os
     import sys
 
     import orjson
@@ -62,7 +62,7 @@ def check(
         checking.refuse_inputs(fix, manifest, against)
     settings = _settings(recipe, alphabet, frame_shift, min_seconds, max_seconds, silence_db)
     if workers is None:
-        workers = len(os.sched_getaffinity(0))
+        workers = usable_cores()
     report = _check_with_progress(manifest, against, settings, workers)
     fixed: Fixed | None = None
     if format is Format.json:

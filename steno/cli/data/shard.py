@@ -33,13 +33,13 @@ def shard(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the shards in the folder.")] = False,
 ) -> None:
     """Write tar shards in WebDataset's form with an index, which any command takes in place of a manifest."""
-    import os
     import shlex
 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.table import Table
 
+    from steno.cores import usable_cores
     from steno.data.manifest import Manifest
     from steno.data.shards.layout import LEFT_OUT
     from steno.data.shards.size import parse_size
@@ -53,7 +53,7 @@ def shard(
     source = Manifest(manifest)
     if absolute(to) == absolute(source.path):
         raise StenoError(f"{shown(to)}: holds the shards that are read", "Give another folder with --to.")
-    processes = len(os.sched_getaffinity(0)) if workers is None else workers
+    processes = usable_cores() if workers is None else workers
     columns = TextColumn("recordings"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("recordings", total=len(source))

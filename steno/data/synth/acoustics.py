@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steno.audio import SAMPLE_RATE, Samples
+from steno.data.noise import coloured_noise
 from steno.data.rooms import Signal, reverberate, room
 
 NOISE_SLOPES = {"white": 0.0, "pink": 1.0, "brown": 2.0}
@@ -13,7 +14,6 @@ NOISE_SLOPES = {"white": 0.0, "pink": 1.0, "brown": 2.0}
 PEAK = 0.9
 """The highest sample of a recording, of full scale 1."""
 
-_LOWEST_HZ = 20.0
 _SILENCE = 1e-9
 
 
@@ -53,15 +53,6 @@ def record(speech: Samples, scene: Scene, sample_rate: int = SAMPLE_RATE) -> Sam
     mixed *= 10 ** (scene.level / 20) / _rms(mixed)
     loudest = float(np.abs(mixed).max())
     return (mixed * min(1.0, PEAK / loudest)).astype(np.float32)
-
-
-def coloured_noise(count: int, slope: float, rng: np.random.Generator, sample_rate: int = SAMPLE_RATE) -> Signal:
-    """Noise of root mean square 1 whose power falls as frequency to minus ``slope``; shape (count,)."""
-    size = 1 << (count - 1).bit_length()
-    spectrum = np.fft.rfft(rng.standard_normal(size))
-    hertz = np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), _LOWEST_HZ)
-    noise = np.fft.irfft(spectrum * hertz ** (-slope / 2), size)[:count]
-    return noise / _rms(noise)
 
 
 def _rms(signal: Signal) -> float:

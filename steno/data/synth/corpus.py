@@ -24,6 +24,7 @@ import numpy as np
 import soundfile
 
 from steno.audio import SAMPLE_RATE, Samples, duration
+from steno.cores import usable_cores
 from steno.data.synth.acoustics import record
 from steno.data.synth.plan import FEWEST_HOURS, MOST_HOURS, Chapter, Line, digest, draw_plan, lengths
 from steno.errors import StenoError
@@ -81,7 +82,7 @@ def synthesise(
     """
     if not FEWEST_HOURS <= hours <= MOST_HOURS:
         raise StenoError(f"hours is {hours:g}", f"Give a number from {FEWEST_HOURS:g} to {MOST_HOURS:g}.")
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    workers = usable_cores() if workers is None else workers
     if workers < 1:
         raise StenoError(f"workers is {workers}", "Give 1 or more.")
     plan = draw_plan(seed, hours)

@@ -44,6 +44,13 @@ class EndpointConfig(Strict):
     max_utterance: float = Field(20.0, ge=1)
     preroll: float = Field(0.2, ge=0)
 
+    @classmethod
+    def pausing(cls, pause: float) -> Self:
+        """Rules that end an utterance after so many seconds of silence; those of its kind in the same proportion."""
+        usual = cls()
+        scaled = {name: getattr(usual, name) * pause / usual.pause for name in ("pause", "long_pause", "blank")}
+        return cls(**scaled, silence=max(usual.silence, pause), preroll=min(usual.preroll, pause / 4))
+
     @model_validator(mode="after")
     def _advances(self) -> Self:
         if self.preroll >= min(self.pause, self.long_pause, self.blank, self.silence):

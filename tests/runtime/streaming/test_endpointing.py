@@ -91,3 +91,10 @@ def test_the_preroll_is_not_heard_twice() -> None:
 def test_a_preroll_that_would_never_end_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"preroll 0\.4 s is not shorter"):
         EndpointConfig(preroll=0.4)
+
+
+@pytest.mark.parametrize("pause", [0.1, 0.5, 3.0])
+def test_the_pause_that_is_asked_for_is_waited_for(pause: float) -> None:
+    rules = EndpointConfig.pausing(pause)
+    assert heard(rules, 2.0, 0.8 * pause, 1.9) is None
+    assert heard(rules, 2.0, 1.1 * pause + 0.25, 1.9) == "pause"  # the detector takes a moment
