@@ -174,7 +174,19 @@ class Pronunciations:
         """
         unknown = {word for word in words if word not in self._heard}
         if unknown:
-            self._heard.update({word: " ".join(heard) for word, heard in pronounce(unknown, self._voice).items()})
+            self.add(pronounce(unknown, self._voice))
+
+    def add(self, heard: Mapping[str, Spelling]) -> None:
+        """Take these words' sounds, in place of others that they may have."""
+        self._heard.update({word: " ".join(phones) for word, phones in heard.items()})
+
+    def spellings(self) -> dict[str, Spelling]:
+        """All words that are there, and their phonemes.
+
+        Raises:
+            ModelError: the file cannot be read.
+        """
+        return {word: tuple(heard.split(" ")) for word, heard in self._heard.items()}
 
     def spelled(self, words: Iterable[str]) -> list[int] | None:
         """Labels of the words, or None where one of them is not there or sounds of what the model does not write.

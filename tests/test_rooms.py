@@ -12,13 +12,14 @@ import steno
 
 PACKAGE = Path(steno.__file__).parent
 
-BASE = frozenset({"errors", "config", "text", "audio", "storage"})
+BASE = frozenset({"errors", "config", "cores", "text", "audio", "storage"})
 SETTINGS = frozenset({"features.config", "models.config", "data.config", "decoding.config"})
 """Typed settings, which need nothing but the base; whoever reads a model folder or a recipe needs them."""
 
 MAY_IMPORT = {
     "errors": frozenset(),
     "config": {"errors"},
+    "cores": frozenset(),
     "text": {"errors", "config"},
     "storage": {"errors"},
     "audio": {"errors", "storage"},
@@ -37,8 +38,8 @@ MAY_IMPORT = {
     "tracking": BASE | {"data.manifest", "runtime", "evaluation"},
     "serving": BASE | {"decoding", "runtime"},
     "training": BASE
-    | {"models", "features", "data", "decoding", "phonemes", "runtime", "evaluation", "tracking"}
-    | {"lm.corpus", "export.folder", "export.language_model", "export.torch_model"},
+    | {"models", "features", "data", "decoding", "lm", "phonemes", "runtime", "evaluation", "tracking"}
+    | {"export.folder", "export.language_model", "export.torch_model"},
     "doctor": BASE | {"data.synth", "espeak", "tracking.store"},
 }
 """Rooms, and single files of the package, from the bottom to the top."""

@@ -16,7 +16,6 @@ from steno.batch.plan import PLAN, Plan, check_same
 from steno.batch.source import Source
 from steno.errors import StenoError
 from steno.storage import objects
-from steno.storage.location import parse
 
 
 class Engine(Protocol):
@@ -57,7 +56,7 @@ def transcribe_all(job: Job, start: Callable[[], AbstractContextManager[Engine]]
     """
     check_target(job.out)
     parts = parts_at(parts_path(job.out))
-    if _exists(job.out) and PLAN not in parts.names():
+    if objects.exists(job.out) and PLAN not in parts.names():
         raise StenoError(f"{storage.shown(job.out)}: is there already", "Name another file, or remove it.")
     with parts.held():
         there = parts.names()
@@ -128,13 +127,3 @@ def _one_by_one(
         )
     for part in left:
         yield part, table.together(rows[part])
-
-
-def _exists(path: Path) -> bool:
-    if not storage.is_remote(path):
-        return path.exists()
-    try:
-        objects.describe(parse(path))
-    except objects.MissingObjectError:
-        return False
-    return True

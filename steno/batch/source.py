@@ -18,7 +18,6 @@ from steno.data.shards.layout import INDEX, index_folder
 from steno.errors import StenoError
 from steno.runtime.files import expand
 from steno.storage import objects
-from steno.storage.location import parse
 
 PART_SECONDS = 600.0
 """Audio of a part of a manifest, about: what is done again where a worker or the driver is killed."""
@@ -139,13 +138,7 @@ def open_source(text: str) -> Source:
 
 def _is_shards(path: Path) -> bool:
     folder = index_folder(path)
-    if folder is None or not storage.is_remote(folder):
-        return folder is not None
-    try:
-        objects.describe(parse(folder / INDEX))
-    except objects.MissingObjectError:
-        return False
-    return True
+    return folder is not None and objects.exists(folder / INDEX)
 
 
 def cut(costs: npt.NDArray[np.float64], least: float) -> list[int]:

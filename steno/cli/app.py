@@ -17,6 +17,7 @@ from steno.cli.doctor import doctor
 from steno.cli.evaluate import evaluate, validate
 from steno.cli.export import export, parity
 from steno.cli.listen import listen
+from steno.cli.lm_adapt import adapt as lm_adapt
 from steno.cli.lm_train import train as lm_train
 from steno.cli.mix import mix
 from steno.cli.pseudo_label import pseudo_label
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 lm.app.command("train")(lm_train)
 lm.app.command("tune")(tune)
+lm.app.command("adapt")(lm_adapt)
 app.add_typer(lm.app, name="lm")
 app.add_typer(models.app, name="models")
 app.add_typer(track.app, name="track")

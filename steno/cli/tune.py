@@ -57,7 +57,7 @@ def tune(
     from steno.lm import open_lm
     from steno.phonemes import PRONUNCIATIONS, Pronunciations, pronounce, read_lexicon
     from steno.runtime import DecodingOptions, Recognizer
-    from steno.runtime.folder import NEURAL_LM, with_decoding
+    from steno.runtime.folder import NEURAL_LM, DecodingFiles, with_decoding
     from steno.runtime.neural_lm import NeuralLM
     from steno.tracking.registry import is_kept_elsewhere, resolve
 
@@ -156,7 +156,7 @@ def tune(
         f"{rate(tuned.scores.wer, tuned.scores.wer_interval())}, greedy "
         f"{rate(tuned.greedy.wer, tuned.greedy.wer_interval())}. The figures above are greedy decoding's."
     )
-    with_decoding(folder, target, config, lm, measured, told, pronounced, neural)
+    with_decoding(folder, target, config, DecodingFiles(lm, pronounced, neural), measured, told)
     typer.echo(f"kept in     {target}")
     if surface is not None:
         surface.write_bytes(orjson.dumps(list(tuned.trials), option=orjson.OPT_INDENT_2))

@@ -15,6 +15,7 @@ from steno.decoding.path import Emission
 from steno.errors import AudioError, ManifestError
 from steno.runtime import Recognizer
 from steno.runtime.folder import CONFIG, ONNX, digest
+from steno.storage import cache_home
 from steno.text import words
 
 GROUP_SECONDS = 240.0
@@ -58,7 +59,7 @@ def emissions(recognizer: Recognizer, folder: Path, manifest: Manifest, limit: i
     graph = recognizer.config.files.get(ONNX) or digest(folder / CONFIG)
     made_of = [graph, manifest.digest, str(manifest.path.resolve()), *(_state(one.audio) for one in chosen)]
     key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:24]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steno" / "emissions"
+    home = cache_home() / "emissions"
     kept = home / f"{key}.npz"
     found, left_out = _read(kept) or _compute(recognizer, chosen)
     if not found:

@@ -11,8 +11,9 @@ import orjson
 import torch
 from onnx import ModelProto, helper, numpy_helper
 
-from steno.errors import ModelError
+from steno.errors import LanguageModelError, ModelError
 from steno.export.quantize import Stored, quantized, stored_in_8_bits
+from steno.models.graph_weights import graph_weights
 from steno.models.language_model import TransformerLM
 from steno.runtime.neural_lm import METADATA, NeuralLM
 from steno.text import PieceTokenizer
@@ -66,6 +67,24 @@ def write_language_model(model: TransformerLM, tokenizer: PieceTokenizer, path: 
         raise ModelError(f"{path}: the graph in 8 bits differs from the model by {difference:.2g} a piece")
     partial.replace(path)
     return difference
+
+
+def read_language_model(path: Path) -> tuple[TransformerLM, NeuralLM]:
+    """The model of a file that :func:`write_language_model` wrote, its weights as 8 bits left them; the file, opened.
+
+    Raises:
+        LanguageModelError: it is no such file.
+    """
+    opened = NeuralLM(path)
+    weights = graph_weights(path)
+    labels, size = weights[_EMBEDDING].shape
+    layers = len({name.split(".")[1] for name in weights if name.startswith("layers.")})
+    model = TransformerLM(labels, size, layers)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise LanguageModelError(f"{path}: its weights cannot be read back ({error})") from None
+    return model, opened
 
 
 def _tied(model: ModelProto) -> ModelProto:

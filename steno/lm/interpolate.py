@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from steno.lm.corpus import SPECIALS
+from steno.lm.corpus import BEGIN, SPECIALS, UNKNOWN, Corpus
 from steno.lm.model import NEVER, BackoffModel, Level
 
 Doubles = npt.NDArray[np.float64]
@@ -55,6 +55,36 @@ def interpolate(models: Sequence[BackoffModel], shares: Sequence[float]) -> Back
             )
         )
     return BackoffModel(vocabulary, levels)
+
+
+def best_shares(probabilities_mn: Doubles, rounds: int = 100) -> Doubles:
+    """The shares of models in a mean that make a text likeliest (M,), by expectation maximisation.
+
+    Source: Dempster et al., "Maximum likelihood from incomplete data via the EM algorithm", 1977, for mixtures.
+
+    Args:
+        probabilities_mn: what each model gives to each token of the text (M, N); tokens that none knows say nothing.
+    """
+    known_mn = probabilities_mn[:, probabilities_mn.any(axis=0)]
+    share_m = np.full(len(known_mn), 1 / len(known_mn))
+    for _ in range(rounds if known_mn.size else 0):
+        weighed_mn = share_m[:, None] * known_mn
+        share_m = (weighed_mn / weighed_mn.sum(axis=0)).mean(axis=1)
+    return share_m
+
+
+def probabilities(model: BackoffModel, corpus: Corpus) -> Doubles:
+    """What a model gives to each token of a text and each end of a sentence (N,); 0 to words that it does not know."""
+    number = {word: place for place, word in enumerate(model.vocabulary)}
+    tokens = np.array([number.get(word, UNKNOWN) for word in corpus.vocabulary])[corpus.tokens]
+    found: Doubles = 10.0 ** model.log10(tokens)
+    found[tokens == UNKNOWN] = 0
+    return found[tokens != BEGIN]
+
+
+def perplexity(probability_n: Doubles) -> float:
+    """Of what has a probability."""
+    return float(np.exp(-np.log(probability_n[probability_n > 0]).mean()))
 
 
 def _with_backoff(level: Level, context: Rows, above: Doubles, same_below: Doubles) -> Level:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from steno.lm.corpus import SPECIALS, Ids
+from steno.lm.corpus import BEGIN, SPECIALS, Ids
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,6 +65,26 @@ class BackoffModel:
             return cls(ordered, _levels(tables, len(ordered)))
         except KeyError:
             return cls(ordered, _levels(_closed(tables, len(ordered)), len(ordered)))
+
+    def log10(self, tokens: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """log10 of the probability of each token (N,) after those before it in its sentence; that of ``<s>`` is none.
+
+        Args:
+            tokens: numbers in the vocabulary (N,), each sentence from its ``<s>``.
+        """
+        found = self.levels[0].log_prob[tokens].astype(np.float64)
+        row = tokens.astype(np.int64)  # of the n-gram that ends at each token, -1 where there is none
+        for level, below in zip(self.levels[1:], self.levels[:-1], strict=True):
+            context = np.concatenate([[-1], row[:-1]])
+            context[tokens == BEGIN] = -1
+            key = level.context.astype(np.int64) * len(self.vocabulary) + level.word
+            wanted = context * len(self.vocabulary) + tokens
+            place = np.searchsorted(key, wanted).clip(max=len(key) - 1)
+            there = (context >= 0) & (key[place] == wanted)
+            found += np.where(context >= 0, below.log_backoff[context], 0)
+            found[there] = level.log_prob[place[there]]
+            row = np.where(there, place, -1)
+        return found
 
     @property
     def order(self) -> int:

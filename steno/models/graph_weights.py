@@ -36,16 +36,26 @@ def graph_weights(path: Path) -> dict[str, Tensor]:
 
     def stored() -> Iterator[tuple[str, Array]]:
         for name in constants:
+            if name.startswith(("onnx::", "/")):
+                continue
             if name.endswith(".int8"):
-                plain = name.removesuffix(".int8")
-                parts = [value(name) * value(f"{plain}.scales")]
-                parts += [value(f"{plain}.rest")] if f"{plain}.rest" in constants else []
-                yield plain, np.concatenate(parts, axis=-1)
-            elif not name.startswith(("onnx::", "/")) and f"{name.rpartition('.')[0]}.int8" not in constants:
+                yield name.removesuffix(".int8"), _in_float(name)
+            elif f"{name.rpartition('.')[0]}.int8" not in constants:
                 yield name, value(name)
         for node in graph.node:
-            if node.op_type in ("MatMul", "MatMulInteger") and node.input[1] in constants:
+            if node.op_type not in ("MatMul", "MatMulInteger"):
+                continue
+            in_8_bits = f"{node.input[1].removesuffix('.float')}.int8"
+            if node.input[1] in constants:
                 yield f"{_module(node)}.weight", _matrix(node).T
+            elif in_8_bits in constants and in_8_bits.startswith("onnx::"):
+                yield f"{_module(node)}.weight", _in_float(in_8_bits).T
+
+    def _in_float(name: str) -> Array:
+        plain = name.removesuffix(".int8")
+        parts = [value(name) * value(f"{plain}.scales")]
+        parts += [value(f"{plain}.rest")] if f"{plain}.rest" in constants else []
+        return np.concatenate(parts, axis=-1)
 
     def _matrix(node: NodeProto) -> Array:
         name = node.input[1]

@@ -33,6 +33,7 @@ class TransformerLM(nn.Module):
         self.layers = nn.ModuleList(_Layer(size) for _ in range(layers))
         self.norm = nn.LayerNorm(size)
         nn.init.normal_(self.classifier.weight, std=0.02)
+        self.size = size
         self._heads = size // HEAD
 
     def forward(self, labels_bt: Tensor) -> Tensor:

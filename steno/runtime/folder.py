@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,35 +92,43 @@ def write_config(folder: Path, config: FolderConfig) -> None:
     (folder / CONFIG).write_text(text, encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class DecodingFiles:
+    """What settings of decoding name: n-grams, what words sound like, a neural language model. None stays as it is."""
+
+    lm: Path | None = None
+    pronounced: Mapping[str, Spelling] | None = None
+    neural: Path | None = None
+
+
 def with_decoding(
     folder: Path,
     target: Path,
     decoding: DecodingConfig,
-    lm: Path | None,
+    given: DecodingFiles,
     measured: dict[str, Any],
     told: str,
-    pronounced: Mapping[str, Spelling] | None = None,
-    neural: Path | None = None,
+    title: str = "Decoding",
 ) -> None:
-    """Give a model folder, or a copy of it at ``target``, settings of decoding and their language models.
+    """Give a model folder, or a copy of it at ``target``, settings of decoding and the files that they name.
 
-    ``measured`` is what was found with them, for the provenance; ``told`` is the same in words, for the card;
-    ``pronounced`` is what words sound like, ``neural`` the neural language model, for the files that the settings name.
+    ``measured`` is what was found with them, for the provenance; ``told`` is the same in words, for the section of the
+    card that has this title.
     """
     config = read_config(folder)
     if target != folder:
         shutil.copytree(folder, target)
     # Before anything goes: what is given may be of this very folder.
-    for name, given in ((decoding.lm, lm), (decoding.neural_lm, neural)):
-        if name is not None and given is not None and given.resolve() != (target / name).resolve():
-            shutil.copyfile(given, target / name)
+    for name, file in ((decoding.lm, given.lm), (decoding.neural_lm, given.neural)):
+        if name is not None and file is not None and file.resolve() != (target / name).resolve():
+            shutil.copyfile(file, target / name)
     for name in set(config.decoding.files) - set(decoding.files):
         (target / name).unlink(missing_ok=True)
-    if decoding.pronunciations and pronounced is not None:
-        write_pronunciations(target / decoding.pronunciations, pronounced)
+    if decoding.pronunciations and given.pronounced is not None:
+        write_pronunciations(target / decoding.pronunciations, given.pronounced)
     card = target / CARD
     if card.is_file():
-        card.write_text(with_section(card.read_text(encoding="utf-8"), "Decoding", told), encoding="utf-8")
+        card.write_text(with_section(card.read_text(encoding="utf-8"), title, told), encoding="utf-8")
     provenance = {**config.provenance, "decoding": measured}
     write_config(target, config.model_copy(update={"decoding": decoding, "provenance": provenance}))
 

@@ -35,7 +35,7 @@ _guard = threading.Lock()
 _fetched = 0  # bytes since the cache was last swept
 
 
-def home() -> Path:
+def cache_home() -> Path:
     """Steno's folder for what can be fetched or made again: $XDG_CACHE_HOME/steno."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steno"
 
@@ -112,7 +112,7 @@ def sweep(limit: float) -> int:
     What was used in the last :data:`IN_USE_SECONDS` stays. So does what another process is fetching now.
     """
     files: list[tuple[float, int, Path]] = []
-    for path in (home() / "objects").glob("*/*"):
+    for path in (cache_home() / "objects").glob("*/*"):
         with contextlib.suppress(FileNotFoundError):
             status = path.stat()
             if path.name.startswith(_PART):
@@ -162,7 +162,7 @@ def _sweep_sometimes(fetched: int) -> None:
 
 def _file(place: Place) -> Path:
     key = hashlib.sha256(f"{objects.identity(place)}\n{place.kind}\n{place.root}/{place.key}".encode()).hexdigest()
-    return home() / "objects" / key[:2] / f"{key[2:40]}{Path(place.key).suffix}"
+    return cache_home() / "objects" / key[:2] / f"{key[2:40]}{Path(place.key).suffix}"
 
 
 def _note(file: Path) -> Path:

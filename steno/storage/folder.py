@@ -12,7 +12,7 @@ from pathlib import Path
 
 from steno.errors import StorageError
 from steno.storage import objects
-from steno.storage.cache import fetch, home
+from steno.storage.cache import cache_home, fetch
 from steno.storage.location import Place, parse
 from steno.storage.objects import Object
 
@@ -36,7 +36,7 @@ def fetch_folder(path: str | os.PathLike[str], must_hold: str | None = None) -> 
         raise StorageError(f"{place.url}: {problem}", "Check the name; it is case-sensitive.")
     version = "\n".join(f"{name} {thing.size} {thing.tag}" for name, thing in there.items())
     key = hashlib.sha256(f"{objects.identity(place)}\n{place.url}\n{version}".encode()).hexdigest()[:32]
-    kept = home() / "folders" / key
+    kept = cache_home() / "folders" / key
     if not kept.is_dir():
         _fetch_all(place, there, kept)
     return kept

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from steno.errors import StorageError
-from steno.storage.cache import home, local
+from steno.storage.cache import cache_home, local
 from steno.storage.location import is_remote, shown
 
 BLOCK = 512
@@ -112,7 +112,7 @@ def fetched(archive: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
-    folder = home() / "locks"
+    folder = cache_home() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / hashlib.sha256(name.encode()).hexdigest()[:32]).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

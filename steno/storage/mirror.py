@@ -17,7 +17,7 @@ from pathlib import Path
 
 from steno.errors import StorageError
 from steno.storage import objects
-from steno.storage.cache import home, local
+from steno.storage.cache import cache_home, local
 from steno.storage.folder import child, fetch_into
 from steno.storage.location import parse
 
@@ -46,7 +46,7 @@ class Mirror:
     def __init__(self, remote: Path) -> None:
         self.place = parse(remote)
         key = hashlib.sha256(f"{objects.identity(self.place)}\n{self.place.url}".encode()).hexdigest()[:16]
-        self._home = home() / "work" / key
+        self._home = cache_home() / "work" / key
         self.folder = self._home / (Path(self.place.key).name or self.place.root)
 
     def names(self) -> set[str]:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from steno.errors import MissingExtraError, StorageError
-from steno.storage.location import AZURE, S3, Place, parse
+from steno.storage.location import AZURE, S3, Place, is_remote, parse
 
 ATTEMPTS = 5
 """Times that a request is made before it counts as failed."""
@@ -83,6 +83,21 @@ def below(place: Place) -> dict[str, Object]:
     # A disk cannot hold a file and a folder of one name; some tools write such an object to mark a folder.
     folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
     return {name: _object(rows[name]) for name in sorted(names - folders)}
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at a path, of this machine or in a store.
+
+    Raises:
+        StorageError: the store does not answer.
+    """
+    if not is_remote(path):
+        return path.exists()
+    try:
+        describe(parse(path))
+    except MissingObjectError:
+        return False
+    return True
 
 
 def blocks(place: Place, size: int) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from steno.decoding.config import DecodingConfig
 from steno.errors import ModelError, TrackingError
-from steno.runtime.folder import read_config, with_decoding
+from steno.runtime.folder import DecodingFiles, read_config, with_decoding
 from steno.tracking.version import METRIC_TAG, ModelVersion, read_version
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def loaded(folder: Path) -> Callable[["Samples"], str]:
 
     with tempfile.TemporaryDirectory(prefix="steno-") as scratch:
         greedy, saved = Path(scratch, ARTIFACT_NAME), Path(scratch, "saved")
-        with_decoding(folder, greedy, DecodingConfig(), None, {}, "Greedy.")
+        with_decoding(folder, greedy, DecodingConfig(), DecodingFiles(), {}, "Greedy.")
         _save(greedy, saved, None)
         model = mlflow.pyfunc.load_model(str(saved))
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from steno.errors import ModelError, TrackingError
 from steno.runtime import bundled
-from steno.storage import fetch_folder, is_remote
+from steno.storage import cache_home, fetch_folder, is_remote
 from steno.tracking import logged_model, lookup, store
 from steno.tracking.version import ModelVersion
 
@@ -144,7 +144,7 @@ def _local(source: str, uri: str, text: str) -> Path:
     if is_remote(source):
         return _folder_inside(fetch_folder(source), text)
     key = hashlib.sha256(f"{store.absolute(uri)} {source}".encode()).hexdigest()[:24]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steno" / "models"
+    home = cache_home() / "models"
     kept = home / key
     if not kept.is_dir():
         _download(source, uri, kept)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count
 from math import exp, isfinite
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from steno.errors import LanguageModelError, RecipeError
+from steno.export.language_model import read_language_model
 from steno.lm.corpus import BEGIN, END, Corpus, Progress, read_corpus
 from steno.models.language_model import TransformerLM
 from steno.text import BLANK, PieceTokenizer, TokenizerConfig
@@ -40,6 +41,7 @@ class LanguageModelPlan:
     """What is trained, and how.
 
     Args:
+        start: a neural language model that is trained on, whose pieces and sizes stay; None begins a new one.
         pieces: how many of words are learnt, at most.
         size, layers: of the Transformer.
         epochs: passes through the text; a part of one is fine.
@@ -61,6 +63,7 @@ class LanguageModelPlan:
     seed: int = 1
     precision: Literal["auto", "bf16", "32"] = "auto"
     compiled: bool = False
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -120,22 +123,29 @@ class LanguageModelTraining:
         resume: bool = False,
         progress: Progress = lambda what, part: None,
     ) -> None:
-        self._plan, self._dev, self._kept = plan, dev, kept
+        started = None if plan.start is None else _started(plan.start, alphabet)
         corpus = read_corpus(texts, "words", alphabet, progress=progress)
-        progress("learning pieces", 0.0)
-        self._tokenizer = _pieces(corpus, plan, alphabet)
+        torch.manual_seed(plan.seed)
+        if started is None:
+            progress("learning pieces", 0.0)
+            self._tokenizer = _pieces(corpus, plan, alphabet)
+            self._model = TransformerLM(len(self._tokenizer), plan.size, plan.layers)
+        else:
+            self._model, self._tokenizer = started
+            plan = replace(plan, pieces=len(self._tokenizer) - 1, size=self._model.size, layers=len(self._model.layers))
+        self._plan, self._dev, self._kept = plan, dev, kept
         self._pieces_n, begins_k = _spelled(corpus, self._tokenizer)
         self._words_per_piece = _words(corpus) / len(self._pieces_n)
         self._starts_b = _blocks(begins_k, len(self._pieces_n))
         self._dev_text = _DevText.read(dev, alphabet, self._tokenizer) if dev is not None else None
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(plan.seed)
-        self._model = TransformerLM(len(self._tokenizer), plan.size, plan.layers).to(self._device)
+        self._model.to(self._device)
         self._optimizer = build_optimizer(
             self._model, OptimizerConfig(kind="muon", lr=plan.lr, weight_decay=plan.weight_decay)
         )
         self.about: dict[str, Any] = {
             **asdict(plan),
+            "start": None if plan.start is None else str(plan.start),
             "texts": [str(text) for text in texts],
             "words": _words(corpus),
             "sentences": corpus.sentences,
@@ -232,6 +242,13 @@ class LanguageModelTraining:
         self._model.load_state_dict(checkpoint.unprefixed("model", tensors))
         checkpoint.load_optimizer(self._optimizer, checkpoint.unprefixed("optimizer", tensors))
         self.done, self._lately = int(state["step"]), list(state.get("lately", []))
+
+
+def _started(path: Path, alphabet: str) -> tuple[TransformerLM, PieceTokenizer]:
+    """The model that is trained on, and its pieces."""
+    model, opened = read_language_model(path)
+    opened.check_fits(alphabet)
+    return model, opened.tokenizer
 
 
 def _words(corpus: Corpus) -> int:

@@ -16,6 +16,7 @@ from steno.evaluation.score import Scores, score
 from steno.models.registry import AcousticModel
 from steno.text import BLANK, Tokenizer
 from steno.training.loss import ctc_losses
+from steno.training.processes import gathered
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Validator:
                 part.blanks += int((path_t == BLANK).sum())
                 part.hypotheses[index] = self._tokenizer.decode(collapse(path_t))
         model.train()
-        return self._merge(_gather(part))
+        return self._merge(gathered(self._fabric, part))
 
     def _merge(self, parts: list[_Part]) -> Validation:
         hypotheses = {index: text for part in parts for index, text in part.hypotheses.items()}
@@ -111,11 +112,3 @@ class Validator:
             sum(part.blanks for part in parts) / max(1, sum(part.frames for part in parts)),
             failures,
         )
-
-
-def _gather(part: _Part) -> list[_Part]:
-    if not torch.distributed.is_initialized():
-        return [part]
-    parts: list[_Part] = [part] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, part)
-    return parts

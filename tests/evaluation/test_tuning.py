@@ -19,7 +19,7 @@ from steno.errors import LanguageModelError
 from steno.evaluation.emissions import emissions
 from steno.evaluation.tuning import calibrate, tune
 from steno.runtime import DecodingOptions, Recognizer
-from steno.runtime.folder import NEURAL_LM, read_config, with_decoding
+from steno.runtime.folder import NEURAL_LM, DecodingFiles, read_config, with_decoding
 
 
 @pytest.fixture(autouse=True)
@@ -166,7 +166,7 @@ def test_a_folder_takes_its_neural_language_model_along(
     stored = read_config(tuned).decoding.model_copy(
         update={"neural_lm": NEURAL_LM, "neural_weight": 0.5, "neural_share": 0.5}
     )
-    with_decoding(tuned, tmp_path / "given", stored, lm, {}, "told", neural=neural)
+    with_decoding(tuned, tmp_path / "given", stored, DecodingFiles(lm, neural=neural), {}, "told")
     audio_file = next(iter(Manifest(tones / "dev.jsonl"))).audio
     with_it = steno("transcribe", audio_file, "--model", tmp_path / "given")
     assert with_it.code == 0, with_it.err
@@ -176,7 +176,8 @@ def test_a_folder_takes_its_neural_language_model_along(
     (copied / NEURAL_LM).write_bytes(b"other")
     assert "SHA-256" in steno("transcribe", audio_file, "--model", copied).err
     assert steno("transcribe", audio_file, "--model", copied, "--neural-weight", 0).code == 0
-    with_decoding(tmp_path / "given", tmp_path / "given", stored.model_copy(update={"neural_lm": None}), lm, {}, "told")
+    without = stored.model_copy(update={"neural_lm": None})
+    with_decoding(tmp_path / "given", tmp_path / "given", without, DecodingFiles(lm), {}, "told")
     assert not (tmp_path / "given" / NEURAL_LM).exists()
 
 

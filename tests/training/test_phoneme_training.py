@@ -23,7 +23,7 @@ from steno.lm.build import build
 from steno.models.registry import AcousticModel, Heads
 from steno.phonemes import PRONUNCIATIONS, PhonemeConfig, pronounce
 from steno.runtime import DecodingOptions, Recognizer
-from steno.runtime.folder import read_config, with_decoding
+from steno.runtime.folder import DecodingFiles, read_config, with_decoding
 from steno.training.loss import LossWeights, ctc_losses, training_losses
 from steno.training.recipe import load_recipe
 
@@ -273,8 +273,10 @@ def test_an_export_without_phonemes_is_a_start_for_a_model_with_them(train_tiny:
 
 def test_settings_without_a_second_pass_leave_no_pronunciations(run: Path, tmp_path: Path) -> None:
     told = DecodingConfig(method="beam", pronunciations=PRONUNCIATIONS, phoneme_share=0.5)
-    with_decoding(run / "model", tmp_path / "tuned", told, None, {}, "told", {"cab": ("k", "æ", "b")})
+    with_decoding(
+        run / "model", tmp_path / "tuned", told, DecodingFiles(pronounced={"cab": ("k", "æ", "b")}), {}, "told"
+    )
     assert (tmp_path / "tuned" / PRONUNCIATIONS).is_file()
-    with_decoding(tmp_path / "tuned", tmp_path / "tuned", DecodingConfig(method="beam"), None, {}, "told")
+    with_decoding(tmp_path / "tuned", tmp_path / "tuned", DecodingConfig(method="beam"), DecodingFiles(), {}, "told")
     assert not (tmp_path / "tuned" / PRONUNCIATIONS).exists()
     assert PRONUNCIATIONS not in read_config(tmp_path / "tuned").files

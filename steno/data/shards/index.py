@@ -22,7 +22,6 @@ from steno.data.row import checked_row
 from steno.data.shards.layout import INDEX, index_folder, member_key
 from steno.errors import ManifestError, StorageError
 from steno.storage import is_remote, local, objects, shown
-from steno.storage.location import parse
 from steno.storage.members import forget, member_path, read_member
 
 FORMAT = "steno-shards-1"
@@ -138,17 +137,9 @@ def in_shards(name: str) -> list[str]:
         StorageError: the store does not answer.
     """
     folder = index_folder(Path(name))
-    if folder is None or (is_remote(folder) and not _is_there(folder / INDEX)):
+    if folder is None or not objects.exists(folder / INDEX):
         return []
     return [str(folder / row["audio_filepath"]) for row in ShardIndex(folder).rows()]
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        objects.describe(parse(path))
-    except objects.MissingObjectError:
-        return False
-    return True
 
 
 def write_index(
