@@ -29,8 +29,8 @@ def adapt(
     ] = None,
     epochs: Annotated[
         float, typer.Option(min=0, help="Passes of the neural language model through the text; 0 leaves it as it is.")
-    ] = 3.0,
-    lr: Annotated[float, typer.Option(help="Its peak learning rate.")] = 0.001,
+    ] = 6.0,
+    lr: Annotated[float, typer.Option(help="Its peak learning rate.")] = 0.0003,
     lexicon: Annotated[
         Path | None,
         typer.Option(

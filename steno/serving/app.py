@@ -84,7 +84,7 @@ def create_app(service: Service, host: str = "127.0.0.1") -> ASGIApp:
             guarded,
             allow_origins=config.cors,
             allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type", "x-request-id"],
+            allow_headers=["*"],  # OpenAI's own client sends a dozen of its own
             expose_headers=["x-request-id", "retry-after", "x-steno-model-version"],
         )
     hosts = (*_LOCAL, *(config.allowed_hosts or (host, socket.gethostname())))

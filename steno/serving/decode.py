@@ -24,6 +24,9 @@ _MOST_KEPT = 48_000
 
 MOST_CHANNELS = 16
 
+_MOST_SAMPLES = 192_000
+"""Samples a second of all channels together; what a few bytes of silence expand to costs memory and time."""
+
 _UNKNOWN = 1 << 62
 """libsndfile counts so many frames where a header does not say how many there are."""
 
@@ -111,6 +114,11 @@ def _check(frames: int, rate: int, channels: int, max_seconds: float) -> None:
         raise AudioError(
             f"the recording has {channels} channels at {rate} Hz",
             f"Up to {MOST_CHANNELS} channels and rates from {RATES[0]} to {RATES[1]} Hz are taken.",
+        )
+    if rate * channels > _MOST_SAMPLES:
+        raise AudioError(
+            f"the recording has {channels} channels at {rate} Hz, {rate * channels:,} samples a second",
+            f"Up to {_MOST_SAMPLES:,} are taken: send fewer channels, or a lower rate.",
         )
     if frames > max_seconds * rate:
         raise TooLongError(f"the recording is longer than {max_seconds:g} s", "Cut it into parts.")

@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from asyncio import FIRST_COMPLETED
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -20,6 +22,9 @@ from steno.serving.wire import Frame
 BATCH_BYTES = 32 * 1024 * 1024
 """Uploads that go to a worker in one batch, unless one alone is greater."""
 
+PATIENCE = 2.0
+"""Seconds that a worker may go on for clients that have all left; a new one is ready about as soon."""
+
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts to start a worker that keeps dying."""
 
@@ -28,7 +33,7 @@ _STATUS = {"invalid_audio": 400, "audio_too_long": 413, "internal_error": 500}
 
 @dataclass(eq=False)
 class Job:
-    """One upload that waits or is worked on. ``deadline`` and ``entered`` are on the monotonic clock.
+    """One upload that waits or is worked on. ``entered`` is on the monotonic clock.
 
     ``suspect`` says that a worker died with it: it gets one more try, alone, so that a recording that kills workers
     costs no other request.
@@ -37,7 +42,6 @@ class Job:
     number: int
     upload: BinaryIO
     size: int
-    deadline: float
     answer: asyncio.Future[dict[str, Any]]
     entered: float = field(default_factory=monotonic)
     suspect: bool = False
@@ -48,11 +52,12 @@ class WorkerDied(Exception):
 
 
 class FilePool:
-    """Workers over one model folder."""
+    """Workers over one model folder. ``ready`` says how many there are now."""
 
     def __init__(self, folder: Path, config: ServeConfig, threads: int, metrics: Metrics) -> None:
         self._config = config
         self._metrics = metrics
+        self.ready = 0
         self._start = lambda: Process.start("files", folder, threads, config)
         self._queue: asyncio.Queue[Job | None] = asyncio.Queue()
         self._numbers = itertools.count()
@@ -85,9 +90,12 @@ class FilePool:
                 _fail([job], ApiError(503, "The server is stopping.", "stopping", retry_after=5))
 
     def submit(self, upload: BinaryIO, size: int, deadline: float) -> Job:
-        """Queue an upload. Cancel the job's answer to withdraw it."""
+        """Queue an upload, to be answered by a deadline on the monotonic clock. Cancel the answer to withdraw it."""
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        job = Job(next(self._numbers), upload, size, deadline, answer)
+        job = Job(next(self._numbers), upload, size, answer)
+        # Whoever waits too long is told so, be there a worker or none.
+        late = asyncio.get_running_loop().call_later(max(0.0, deadline - monotonic()), _fail, [job], _too_late())
+        answer.add_done_callback(lambda _: late.cancel())
         self._queue.put_nowait(job)
         self._metrics.queue.inc()
         return job
@@ -99,7 +107,7 @@ class FilePool:
     async def _keep(self, worker: Process) -> None:
         """One place for a worker: serve, and start another when it dies, until the pool is closed."""
         while True:
-            with self._metrics.workers.labels("files").track_inprogress():
+            with self._metrics.workers.labels("files").track_inprogress(), self._counted():
                 try:
                     while batch := await self._taken_while_alive(worker):
                         await self._work(worker, batch)
@@ -117,11 +125,19 @@ class FilePool:
             self._metrics.restarts.inc()
             worker = await restarted(self._start)
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.ready += 1
+        try:
+            yield
+        finally:
+            self.ready -= 1
+
     async def _taken_while_alive(self, worker: Process) -> list[Job]:
         """Jobs for a worker that is alive; one that dies while it is idle costs nobody anything."""
         taking, dying = asyncio.ensure_future(self._take()), asyncio.ensure_future(worker.gone())
         try:
-            await asyncio.wait((taking, dying), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((taking, dying), return_when=FIRST_COMPLETED)
             jobs = taking.result() if taking.done() else None
             if jobs == [] or not dying.done():
                 return jobs or []
@@ -167,12 +183,9 @@ class FilePool:
                 return job
 
     def _is_wanted(self, job: Job) -> bool:
-        """Whether somebody still waits for a job that has left the queue; one whose time is over is told."""
+        """Whether somebody still waits for a job that has left the queue."""
         self._metrics.queue.dec()
         if job.answer.done():
-            return False
-        if job.deadline <= monotonic():
-            _fail([job], _too_late())
             return False
         self._metrics.queue_seconds.observe(monotonic() - job.entered)
         return True
@@ -192,10 +205,12 @@ class FilePool:
                     running[job.number] = job
             while running:
                 receiving = receiving or asyncio.ensure_future(worker.receive())
-                if not await _before_the_next_deadline(receiving, running.values()):
-                    # Whoever is late is told; the others' work goes on, unless nobody waits for it any more.
-                    _fail([job for job in running.values() if job.deadline <= monotonic()], _too_late())
-                    if all(job.answer.done() for job in running.values()):
+                waited_for = [job.answer for job in running.values() if not job.answer.done()]
+                # One whose client leaves, or is late, changes nothing for the others of its batch.
+                watched: set[asyncio.Future[Any]] = {receiving, *waited_for}
+                await asyncio.wait(watched, timeout=None if waited_for else PATIENCE, return_when=FIRST_COMPLETED)
+                if not receiving.done():
+                    if not waited_for:
                         raise WorkerDied
                     continue
                 frame, receiving = receiving.result(), None
@@ -226,15 +241,6 @@ class FilePool:
         for job in jobs:
             self._queue.put_nowait(job)
             self._metrics.queue.inc()
-
-
-async def _before_the_next_deadline(coming: "asyncio.Future[Frame | None]", jobs: Iterable[Job]) -> bool:
-    """Whether it came before the first deadline of those that are waited for; of all, where nobody waits any more."""
-    jobs = list(jobs)
-    waited_for = [job.deadline for job in jobs if not job.answer.done()]
-    deadline = min(waited_for) if waited_for else max(job.deadline for job in jobs)
-    done, _ = await asyncio.wait({coming}, timeout=max(0.0, deadline - monotonic()))
-    return bool(done)
 
 
 def _answer(job: Job, head: dict[str, Any]) -> None:

@@ -89,7 +89,7 @@ def unknown_model(model: str, names: Collection[str]) -> ApiError:
 
 def _check_hints(texts: dict[str, str], lists: dict[str, list[str]], language: str) -> None:
     """Fields that steer the model. One that would change nothing is taken, any other is refused."""
-    if texts.get("language", "").lower() not in ("", language):
+    if texts.get("language", "").lower().partition("-")[0] not in ("", language):  # en-US is English
         raise _wrong("language", f"asks for {texts['language'][:16]!r}; this model knows {language!r} only")
     if texts.get("prompt"):
         raise _wrong("prompt", "cannot be used by this model; leave it out", "unsupported_parameter")

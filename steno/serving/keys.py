@@ -39,6 +39,11 @@ def read_keys(file: Path | None) -> Keys:
     Raises:
         StenoError: the file cannot be read or holds no key, or a key is too short or holds spaces.
     """
+    if file is not None and os.environ.get(VARIABLE, "").strip():
+        raise StenoError(
+            f"{file} and {VARIABLE} both have API keys",
+            f"Only one of them counts: leave the option out, or unset {VARIABLE}.",
+        )
     if file is None:
         text = os.environ.get(VARIABLE, "")
         where, lines = VARIABLE, text.replace(",", " ").split()

@@ -109,6 +109,8 @@ class _Conversation:
 
     async def _feed(self, audio: bytes) -> None:
         if self._finished is not None:
+            if self._service.stopping.is_set():  # it is the server that has ended the stream
+                return
             raise ApiError(400, "Audio after the finish message.", "invalid_message")
         if self._config.encoding == "pcm16" and len(audio) % 2:
             raise ApiError(400, "A frame of 16-bit samples has an even number of bytes.", "invalid_audio")

@@ -30,10 +30,10 @@ def event(message: str, level: int = logging.INFO, **fields: Any) -> None:
 
 
 def setup() -> None:
-    """Send the server's log, and the warnings of the web server below it, to standard error."""
+    """Send the server's log, and the warnings of whatever is below it, to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
-    for name, level in (("steno", logging.INFO), ("uvicorn.error", logging.WARNING)):
+    for name, level in (("", logging.WARNING), ("steno", logging.INFO), ("uvicorn.error", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(level)

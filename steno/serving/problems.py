@@ -52,6 +52,8 @@ class ApiError(Exception):
             headers["retry-after"] = str(self.retry_after)
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
+        if self.code == "timeout":  # OpenAI's clients would send the same again, twice
+            headers["x-should-retry"] = "false"
         return headers
 
     def response(self) -> Response:
@@ -59,9 +61,10 @@ class ApiError(Exception):
         return JsonResponse(self.body, status_code=self.status, headers=self.headers)
 
 
-async def tell(_: Request, error: Exception) -> Response:
-    """Exception handler for :class:`ApiError`."""
+async def tell(request: Request, error: Exception) -> Response:
+    """Exception handler for :class:`ApiError`; the log of the request has its code."""
     assert isinstance(error, ApiError)
+    request.state.notes["refused"] = error.code
     return error.response()
 
 

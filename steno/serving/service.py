@@ -77,8 +77,11 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether files and streams are taken."""
-        return self._engine is not None and self._engine.streams.loaded.is_set() and not self.stopping.is_set()
+        """Whether files and streams are taken, and there is a worker for them."""
+        engine = self._engine
+        if engine is None or self.stopping.is_set() or not engine.streams.loaded.is_set():
+            return False
+        return bool(engine.files.ready)
 
     @property
     def inside(self) -> int:
@@ -118,12 +121,15 @@ class Service:
         event("model retired", model=str(engine.folder), version=engine.version)
 
     async def drain(self, seconds: float) -> None:
-        """Refuse what is new and wait for what is inside, up to ``seconds``."""
+        """Refuse what is new and wait for what is inside, up to ``seconds``; files that are left then are told."""
         self.stopping.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.inside:
                     await asyncio.sleep(0.05)
+        for engine in (self._engine, *self._old):
+            if engine is not None:
+                await engine.files.abandon()
 
     async def close(self) -> None:
         """Stop the workers."""

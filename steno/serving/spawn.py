@@ -2,16 +2,20 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 Kind = Literal["files", "streams"]
 
 NICENESS: dict[Kind, int] = {"files": 10, "streams": 0}
 """Live speech goes before files where processors are short."""
+
+
+_SECRET = re.compile("KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|CONNECTION_STRING|_URI$|_SAS", re.IGNORECASE)
 
 
 class Spawned(NamedTuple):
@@ -36,11 +40,16 @@ def spawn(kind: Kind) -> Spawned:
             [sys.executable, "-m", "steno.serving.worker", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},  # ONNX Runtime's threads are told apart
+            env={**_harmless(os.environ), "OMP_NUM_THREADS": "1"},  # ONNX Runtime's threads are told apart
         )
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS[kind])
     return Spawned(process, ours)
+
+
+def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a worker may know, which decodes what strangers send: nothing whose name is that of a secret."""
+    return {name: value for name, value in environment.items() if not _SECRET.search(name)}
 
 
 @contextlib.contextmanager

@@ -45,8 +45,8 @@ class AdaptationPlan:
     """
 
     share: float | None = None
-    epochs: float = 3.0
-    lr: float = 0.001
+    epochs: float = 6.0
+    lr: float = 0.0003
     seed: int = 1
 
 

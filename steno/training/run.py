@@ -33,7 +33,7 @@ from steno.training.interrupt import Interrupt
 from steno.training.memory import keep_freed_memory, keep_kernels
 from steno.training.plots import curves
 from steno.training.processes import parted, told
-from steno.training.publish import measure, write_model_folder
+from steno.training.publish import inherit_decoding, measure, write_model_folder
 from steno.training.recipe import Recipe, dump_recipe, flat_params
 from steno.training.run_folder import RECIPE
 from steno.training.settle import read_settled, settle
@@ -177,13 +177,22 @@ def _run(
     trainer = Trainer(fabric, recipe, model, manifests["train"], indices, loader, validator, run_dir, tracker, display)
     if resume:
         trainer.resume()
+        if trainer.is_over and fabric.broadcast(run_folder.is_finished(run_dir, trainer.state.epoch)):
+            display.message(
+                f"the run was finished after epoch {trainer.state.epoch}; its model stays as it is now. To train on: "
+                "--resume --change training.epochs=N"
+            )
+            return RunResult(run_dir, run_dir / MODEL, {}, tracker.run_id, None)
         display.message(f"resumed at epoch {trainer.state.epoch + 1}, batch {trainer.state.batch + 1}")
     with Interrupt() as interrupt:
         trainer.fit(interrupt)
     if not fabric.is_global_zero:
         return RunResult(run_dir, run_dir / MODEL, {}, None, None)
     scores = _publish(recipe, run_dir, trainer, manifests, indices, parameters, display)
+    if recipe.training.start_from:
+        inherit_decoding(run_dir / MODEL, recipe.training.start_from, tracking_uri, display.message)
     version = _log_end(tracker, recipe, run_dir, trainer, scores)
+    run_folder.finish(run_dir, trainer.state.epoch)
     return RunResult(run_dir, run_dir / MODEL, scores, tracker.run_id, version)
 
 

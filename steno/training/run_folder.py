@@ -13,6 +13,8 @@ from steno.training.trainer import LAST
 
 RECIPE = "recipe.yaml"
 
+_FINISHED = "finished"
+
 _DIGEST, _CHANGED = "# {} manifest digest: ", "# changed at "
 _FREE = frozenset(
     f"training.{name}" for name in ("device", "checkpoint_seconds", "examples", "log_utterances", "accumulate")
@@ -84,6 +86,17 @@ def is_recipe_of_run(data: bytes) -> bool:
 def changes(run_dir: Path) -> list[str]:
     """What was changed when the run went on, such as ``epoch 5, batch 3: training.epochs 12 to 15``."""
     return [line.removeprefix(_CHANGED) for line in _notes(run_dir) if line.startswith(_CHANGED)]
+
+
+def finish(run_dir: Path, epoch: int) -> None:
+    """Note that the run's model is written, measured and logged, as it is after this epoch."""
+    (run_dir / _FINISHED).write_text(f"{epoch}\n", encoding="utf-8")
+
+
+def is_finished(run_dir: Path, epoch: int) -> bool:
+    """Whether that was noted of this epoch."""
+    note = run_dir / _FINISHED
+    return note.is_file() and note.read_text(encoding="utf-8").strip() == str(epoch)
 
 
 def _is_run(run_dir: Path) -> bool:

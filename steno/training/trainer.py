@@ -105,9 +105,14 @@ class Trainer:
         settings = self._recipe.training
         if settings.log_utterances and self._fabric.is_global_zero:
             self._seen = SeenLog(self._run_dir, self.state.step)
-        while self.state.epoch < settings.epochs and not self._out_of_patience():
+        while not self.is_over:
             self._train_epoch(interrupt)
             self._end_epoch(self._validate())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or no further one promises anything."""
+        return self.state.epoch >= self._recipe.training.epochs or self._out_of_patience()
 
     def final_weights(self) -> Weights:
         """The weights that the recipe asks for: the best checkpoint's, or the mean of the best ones."""

@@ -26,6 +26,7 @@ from steno.serving.live_protocol import read_command, read_config
 from steno.serving.metrics import Metrics
 from steno.serving.problems import ApiError
 from steno.serving.process import Process
+from steno.serving.spawn import _harmless
 from steno.serving.streampool import Place, Stream
 from steno.serving.streamwork import Opus, Pcm16, serve_streams
 from steno.serving.wire import Channel, pack
@@ -380,3 +381,44 @@ def test_a_stream_that_fails_costs_no_other(model: Path) -> None:
     ends = dict(channel.heard)
     assert ends[1]["problem"]["code"] == "internal_error"
     assert ends[2] == {"type": "done"}
+
+
+def test_who_waits_too_long_is_told_without_a_worker() -> None:
+    async def scene(pool: FilePool, workers: list[Fake]) -> None:
+        async def never() -> Fake:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        pool._start = never  # type: ignore[assignment]
+        workers[0].stopped.set()
+        while pool.ready:
+            await asyncio.sleep(0.01)
+        with pytest.raises(ApiError, match="longer than the server allows"):
+            await pool.submit(io.BytesIO(b"1"), 1, monotonic() + 0.1).answer
+
+    with_fake_workers(scene)
+
+
+def test_a_worker_whose_clients_have_all_left_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steno.serving.filepool.PATIENCE", 0.1)
+
+    async def scene(pool: FilePool, workers: list[Fake]) -> None:
+        gone = pool.submit(io.BytesIO(b"1"), 1, monotonic() + 60)
+        while not workers[0].sent:
+            await asyncio.sleep(0.01)
+        gone.answer.cancel()
+        await workers[0].stopped.wait()
+        await answered_by_the_next(pool, workers)
+
+    with_fake_workers(scene)
+
+
+def test_a_worker_knows_no_secrets() -> None:
+    given = {
+        "PATH": "/bin",
+        "AWS_SECRET_ACCESS_KEY": "a",
+        "STENO_API_KEYS": "b",
+        "MLFLOW_TRACKING_URI": "c",
+        "HOME": "/",
+    }
+    assert _harmless(given) == {"PATH": "/bin", "HOME": "/"}
