@@ -149,7 +149,7 @@ def _unreadable(source: Source, name: str, error: Exception) -> AudioError:
         try:
             status = local(source).stat()
         except (FileNotFoundError, ValueError):
-            return AudioError(f"{name}: no such file", "Check the path; relative ones start at the manifest.")
+            return AudioError(f"{name}: no such file", "Check the path; those in a manifest start at its folder.")
         except OSError as problem:
             return AudioError(f"{name}: {problem.strerror or problem}", "Check the path and its permissions.")
         if S_ISDIR(status.st_mode):

@@ -11,6 +11,7 @@ from steno.cli.model import Model
 if TYPE_CHECKING:
     from steno.decoding.options import DecodingOptions
     from steno.evaluation.analysis import Analysis
+    from steno.runtime import Recognizer
 
 
 @takes_options("nbest")
@@ -60,11 +61,29 @@ def evaluate(
         typer.echo(orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2).decode())
     else:
         _print(found)
+    _warn_of_unspellable(found, recognizer)
     if logged:
         from steno.tracking.reports import log_evaluation
 
         run = log_evaluation(found, html, model, uri)
         typer.echo(f"logged      run {run}", err=True)
+
+
+def _warn_of_unspellable(found: "Analysis", recognizer: "Recognizer") -> None:
+    """Say which references can never be met, for instance because of digits."""
+    strange: set[str] = set()
+    count = 0
+    for one in found.evaluation.measured:
+        if unknown := recognizer.tokenizer.unknown(one.scored.reference):
+            strange.update(unknown)
+            count += 1
+    if count:
+        shown = " ".join(sorted(strange)[:20]) + (" …" if len(strange) > 20 else "")
+        typer.echo(
+            f"warning: {count} of {len(found.evaluation.measured)} references have characters that the model does not "
+            f"write, and count as errors: {shown}",
+            err=True,
+        )
 
 
 def _print(found: "Analysis") -> None:

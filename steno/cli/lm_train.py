@@ -17,12 +17,22 @@ def train(
     dev: Annotated[
         Path | None, typer.Option(help="Text that is not trained on: its perplexity is told on the way.")
     ] = None,
-    pieces: Annotated[int, typer.Option(min=2, help="Pieces of words that are learnt, at most.")] = 4096,
-    size: Annotated[int, typer.Option(min=64, help="Of each piece's representation, a multiple of 64.")] = 256,
-    layers: Annotated[int, typer.Option(min=1, help="Of the Transformer.")] = 4,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="A neural language model that is trained on, or a model that has one, as small-en."
+        ),
+    ] = None,
+    pieces: Annotated[
+        int | None, typer.Option(min=2, help="Pieces of words that are learnt, at most; 4096 by default.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=64, help="Of each piece's representation, a multiple of 64; 256 by default.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Of the Transformer; 4 by default.")] = None,
     epochs: Annotated[float, typer.Option(min=0.001, help="Passes through the text, not necessarily whole.")] = 1.0,
     batch: Annotated[int, typer.Option(min=1, help="Blocks of 128 pieces a step.")] = 32,
-    lr: Annotated[float, typer.Option(help="Peak learning rate, of Muon.")] = 0.003,
+    lr: Annotated[float, typer.Option(help="Peak learning rate, of Muon; a tenth of it is right for --from.")] = 0.003,
     seed: Annotated[int, typer.Option(help="Of the first weights and the order.")] = 1,
     precision: Annotated[
         Literal["auto", "bf16", "32"], typer.Option(help="auto: bf16 on a GPU; it is fast on CPUs with AMX too.")
@@ -44,9 +54,11 @@ def train(
 
     from rich.console import Console
 
+    from steno.cli.language_model import language_model
     from steno.cli.progress import progress_bar
     from steno.errors import LanguageModelError
     from steno.models.language_model import HEAD
+    from steno.runtime.neural_lm import NeuralLM
     from steno.text import ENGLISH
     from steno.training.interrupt import Interrupted
     from steno.training.language_model import LanguageModelPlan
@@ -56,9 +68,20 @@ def train(
         raise LanguageModelError(f"{output}: is written as ONNX", f"Name it {output.with_suffix('.onnx').name}.")
     if not output.parent.is_dir():
         raise LanguageModelError(f"{output}: there is no folder {output.parent}", "Make it first.")
-    if size % HEAD:
+    if size and size % HEAD:
         raise LanguageModelError(f"--size {size} is not a multiple of {HEAD}", "For instance 192, 256 or 512.")
-    plan = LanguageModelPlan(pieces, size, layers, epochs, batch, lr, seed=seed, precision=precision, compiled=compile)
+    sizes = {"pieces": pieces, "size": size, "layers": layers}
+    given = {name: value for name, value in sizes.items() if value is not None}
+    if start is not None:
+        if given:
+            raise LanguageModelError(
+                f"--from {start} goes on with its own {', '.join(sizes)}", f"Leave out --{' and --'.join(given)}."
+            )
+        start = language_model(start, "neural_lm")
+        alphabet = alphabet or NeuralLM(start).tokenizer.alphabet
+    plan = LanguageModelPlan(
+        **given, epochs=epochs, batch=batch, lr=lr, seed=seed, precision=precision, compiled=compile, start=start
+    )
     console = Console()
     started = time.monotonic()
     with progress_bar(console) as bar:

@@ -1,4 +1,4 @@
-"""`steno models`: what is registered, how good it is, and which version is in use."""
+"""`steno models`: what is registered, how good it is, and which version is in use; and registering more."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from steno.tracking.version import ModelVersion
 
-app = typer.Typer(help="List, show and promote registered models.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Register, list, show and promote models.", no_args_is_help=True, rich_markup_mode=None)
 _URI = typer.Option(None, "--uri", help="Tracking store; default MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.")
 
 
@@ -60,6 +60,41 @@ def show(name: str = typer.Argument(help="A registered model."), uri: str | None
             version.run_id or "–",
         )
     Console().print(table)
+
+
+@app.command()
+def register(
+    model: str = typer.Argument(
+        help="A model folder, such as `steno lm tune`, `mix` or `export` left it, or a reference."
+    ),
+    name: str = typer.Argument(help="The registered model that gets a new version; it is made if there is none."),
+    data: Path | None = typer.Option(None, help="A manifest on which the version is measured first."),
+    uri: str | None = _URI,
+) -> None:
+    """Make a model folder a version of a registered model, with all that it decodes with."""
+    from steno.cli.measuring import measure
+    from steno.cli.show import rate
+    from steno.data.manifest import Manifest
+    from steno.evaluation.measure import alphabet_of
+    from steno.evaluation.normalization import Normalization
+    from steno.runtime import Recognizer
+    from steno.tracking import registry
+
+    registry.check_name(name)
+    folder = registry.resolve(model, uri)
+    metrics: dict[str, float] = {}
+    if data is not None:
+        recognizer = Recognizer(folder)
+        manifest = Manifest(data)
+        found = measure(recognizer, manifest, model, Normalization("steno", alphabet_of(recognizer))).checked().scores
+        wer, cer = found.wer_interval(), found.cer_interval()
+        print(f"WER         {rate(found.wer, wer)}")
+        part = data.stem
+        metrics = {f"{part}_wer": found.wer, f"{part}_wer_low": wer.low, f"{part}_wer_high": wer.high}
+        metrics |= {f"{part}_cer": found.cer, f"{part}_cer_low": cer.low, f"{part}_cer_high": cer.high}
+    version = registry.register(folder, name, metrics, uri)
+    print(f"registered as {name} version {version.version}")
+    print(f"next: steno models promote {name} {version.version} --data MANIFEST")
 
 
 @app.command()

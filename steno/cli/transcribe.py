@@ -1,5 +1,6 @@
 """`steno transcribe`."""
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,19 +102,29 @@ def _write_files(names: list[str], results: "Iterable[FileResult]", format: Form
     except OSError as error:
         raise StenoError(f"{out}: {error.strerror or error}", "Name another folder with --out.") from error
     failed = 0
-    written: dict[Path, str] = {}
-    for name, result in zip(names, results, strict=True):
-        target = out / f"{Path(name).stem if name != '-' else 'stdin'}.{'txt' if format == 'text' else format}"
+    suffix = "txt" if format == "text" else format
+    for name, target, result in zip(names, _targets(names), results, strict=True):
         if result.transcript is None:
             failed += 1
             typer.echo(f"error: {result.error}", err=True)
-        elif target in written:
-            failed += 1
-            typer.echo(f"error: {name}: {target} already holds {written[target]}", err=True)
         else:
-            target.write_text(_rendered(result.transcript, format, name), encoding="utf-8")
-            written[target] = name
+            path = out / f"{target}.{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_rendered(result.transcript, format, name), encoding="utf-8")
     return failed
+
+
+def _targets(names: list[str]) -> list[Path]:
+    """Where each recording's text goes, without an ending: by its name, or, where two have the same, with the folders
+    below what all have in common, and where even these are the same, with the recording's ending."""
+    stems = [Path("stdin" if name == "-" else Path(name).stem) for name in names]
+    if len(set(stems)) == len(stems):
+        return stems
+    paths = [Path(name).absolute() for name in names]
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    below = [path.relative_to(common) for path in paths]
+    plain = [path.with_suffix("") for path in below]
+    return [short if plain.count(short) == 1 else whole for short, whole in zip(plain, below, strict=True)]
 
 
 def _rendered(transcript: "Transcript", format: Format, name: str) -> str:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def tune(
     model: Annotated[str, typer.Argument(help="A model folder or a reference; a reference needs --to.")],
-    lm: Annotated[Path, typer.Option(help="A language model that `steno lm build` wrote.")],
+    lm: Annotated[
+        Path, typer.Option(help="A language model that `steno lm build` wrote, or a model that has one, as small-en.")
+    ],
     data: Annotated[Path, typer.Option(help="A dev manifest with text; never the one that you report on.")],
     to: Annotated[
         Path | None, typer.Option(help="A new model folder with the result; by default the model's own is changed.")
@@ -26,7 +28,8 @@ def tune(
     ] = "bayes",
     beam: Annotated[int, typer.Option(min=1, help="Readings kept after each frame.")] = 50,
     neural: Annotated[
-        Path | None, typer.Option(help="A neural language model that `steno lm train` wrote, for a second pass.")
+        Path | None,
+        typer.Option(help="A neural one that `steno lm train` wrote, or a model that has one, for a second pass."),
     ] = None,
     lexicon: Annotated[
         Path | None,
@@ -49,6 +52,7 @@ def tune(
     import orjson
     from rich.console import Console
 
+    from steno.cli.language_model import language_model
     from steno.cli.show import rate
     from steno.data.manifest import Manifest
     from steno.errors import ModelError
@@ -65,6 +69,8 @@ def tune(
         raise ModelError(f"{model}: only a folder of your own is changed in place", "Name a new folder with --to.")
     if to is not None and to.exists():
         raise ModelError(f"{to}: is there already", "Name a new folder.")
+    lm = language_model(lm, "lm")
+    neural = None if neural is None else language_model(neural, "neural_lm")
     manifest = Manifest(data)
     folder = resolve(model, uri)
     recognizer = Recognizer(folder, decoding=DecodingOptions(method="greedy"))

@@ -52,7 +52,7 @@ class DecodingConfig(Strict):
     beam_threshold: float = Field(20.0, gt=0)
     lm: str | None = None
     lm_weight: float = Field(0.5, ge=0)
-    word_score: float = 0.0
+    word_score: float = Field(0.0, ge=-1000, le=1000)
     prior_weight: float = Field(0.0, ge=0)
     phoneme_share: Fraction = 0.0
     sound_words: int = Field(0, ge=0)

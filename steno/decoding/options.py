@@ -97,8 +97,6 @@ def settle(stored: "DecodingConfig", options: DecodingOptions) -> "DecodingConfi
         changes = {"phoneme_share": 0.0, "neural_weight": 0.0, "neural_share": 0.0, **changes}
         calibration = {name: value for name, value in calibration.items() if name != "beam"}
     changes |= {"method": method, "lm": lm if method == "beam" else None, "calibration": calibration}
-    settled = stored.model_dump() | changes
-    try:
-        return type(stored).model_validate(settled)
-    except ValueError as error:
-        raise DecodingError(f"decoding options: {error}") from None
+    from steno.config import validate
+
+    return validate(type(stored), stored.model_dump() | changes, "decoding options", DecodingError)

@@ -84,7 +84,7 @@ def arpa_model(path: Path) -> BackoffModel:
     columns: list[tuple[array[int], array[float], array[float]]] = []
 
     def keep(numbers: list[int], gram: _Gram) -> None:
-        if len(numbers) > len(columns):
+        while len(numbers) > len(columns):  # an order may have none
             columns.append((array("i"), array("f"), array("f")))
         words, log_probs, log_backoffs = columns[-1]
         words.extend(numbers)
@@ -93,7 +93,7 @@ def arpa_model(path: Path) -> BackoffModel:
 
     head = _read(path, keep)
     tables = [
-        Table(np.array(words).reshape(-1, n), np.array(log_probs), np.array(log_backoffs))
+        Table(np.array(words, np.int32).reshape(-1, n), np.array(log_probs), np.array(log_backoffs))
         for n, (words, log_probs, log_backoffs) in enumerate(columns, start=1)
     ]
     return BackoffModel.of(head.vocabulary, tables)

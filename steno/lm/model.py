@@ -169,7 +169,7 @@ def _rows(words: npt.NDArray[np.integer], keys: Sequence[npt.NDArray[np.int64]],
     row = np.zeros(len(words), np.int64)
     for column, key in zip(words.T, keys, strict=False):
         wanted = row * size + column
-        row = np.searchsorted(key, wanted).clip(max=len(key) - 1)
-        if (key[row] != wanted).any():
+        row = np.searchsorted(key, wanted)
+        if (row == len(key)).any() or (key[row] != wanted).any():
             raise KeyError
     return row

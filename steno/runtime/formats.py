@@ -1,6 +1,8 @@
 """Transcripts as text, JSON, subtitles and CTM."""
 
+import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from steno.decoding.transcript import Transcript, Word
@@ -10,6 +12,8 @@ FORMATS = ("text", "json", "srt", "vtt", "ctm")
 _LINE_CHARACTERS = 42
 _CUE_SECONDS = 6.0
 _PAUSE_SECONDS = 0.8
+_LEAST_SECONDS = 1.0
+_BALANCE_SECONDS = 0.4
 
 
 def to_dict(transcript: Transcript) -> dict[str, Any]:
@@ -47,6 +51,7 @@ def to_vtt(transcript: Transcript) -> str:
 
 def to_ctm(transcript: Transcript, name: str) -> str:
     """NIST's time-marked conversation form: file, channel, start, duration, word, confidence."""
+    name = "_".join(name.split())  # spaces part the fields
     return "".join(
         f"{name} 1 {word.start:.2f} {word.end - word.start:.2f} {word.text} {word.confidence:.4f}\n"
         for word in transcript.words
@@ -54,21 +59,37 @@ def to_ctm(transcript: Transcript, name: str) -> str:
 
 
 def cues_of(words: Sequence[Word]) -> Iterator[tuple[float, float, str]]:
-    """Start, end and text of subtitles: of at most two lines and six seconds, broken at pauses."""
-    group: list[Word] = []
-    for word in words:
-        if group and not _goes_on(group, word):
-            yield group[0].start, group[-1].end, _lines(group)
-            group = []
-        group.append(word)
-    if group:
-        yield group[0].start, group[-1].end, _lines(group)
+    """Start, end and text of subtitles: of at most two lines and six seconds, broken where the pause is longest.
+
+    One that would be there for less than a second stays longer, where the next one leaves it time.
+    """
+    cues = list(_cues(words))
+    for cue, following in zip_longest(cues, cues[1:]):
+        longest = following[0].start if following else math.inf
+        yield cue[0].start, max(cue[-1].end, min(cue[0].start + _LEAST_SECONDS, longest)), _lines(cue)
 
 
-def _goes_on(group: Sequence[Word], word: Word) -> bool:
-    characters = sum(len(w.text) + 1 for w in group) + len(word.text)
-    paused = word.start - group[-1].end > _PAUSE_SECONDS
-    return characters <= 2 * _LINE_CHARACTERS and word.end - group[0].start <= _CUE_SECONDS and not paused
+def _cues(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
+    left = [words] if words else []
+    while left:
+        group = left.pop()
+        place = _break(group)
+        if place is None:
+            yield group
+        else:
+            left += [group[place:], group[:place]]
+
+
+def _break(group: Sequence[Word]) -> int | None:
+    """Before which word a cue is broken; None where it may stay whole."""
+    pauses = [after.start - before.end for before, after in pairwise(group)]
+    characters = sum(len(word.text) + 1 for word in group) - 1
+    fits = characters <= 2 * _LINE_CHARACTERS and group[-1].end - group[0].start <= _CUE_SECONDS
+    if not pauses or (fits and max(pauses) <= _PAUSE_SECONDS):
+        return None
+    places = range(1, len(group))
+    # Of pauses that are as good as equal the one in the middle.
+    return max(places, key=lambda at: pauses[at - 1] + _BALANCE_SECONDS * min(at, len(group) - at) / len(group))
 
 
 def _lines(group: Sequence[Word]) -> str:

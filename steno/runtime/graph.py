@@ -24,6 +24,11 @@ Result = TypeVar("Result")
 Array = npt.NDArray[np.generic]
 
 
+EXACT = ("session.x64quantprecision", "1")
+"""Of sessions: processors without VNNI add products of 8 bits up in 16, which overflow; there this takes slower ones, so
+that a graph says the same everywhere."""
+
+
 class Graph:
     """A graph, and how rows of a batch get into it: together, or one by one where they would change each other.
 
@@ -44,6 +49,7 @@ class Graph:
         self._threads = threads or usable_cores()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.add_session_config_entry(*EXACT)
         if self.alone or threads is not None:
             options.intra_op_num_threads = 1 if self.alone else self._threads
         try:

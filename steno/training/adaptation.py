@@ -288,7 +288,7 @@ class _Neural:
 
 
 def _perplexity(model: NeuralLM, text: Path, alphabet: str) -> float:
-    return summed(score_texts(model.log_likelihoods, [text], alphabet), with_ends=False).perplexity
+    return summed(score_texts(model.log_likelihoods, [text], alphabet), with_ends=False).perplexity_of_known
 
 
 def _write(corpus: Corpus, path: Path) -> None:

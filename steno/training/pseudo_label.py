@@ -89,7 +89,7 @@ def _objection(result: FileResult, min_confidence: float) -> str:
     if confidence is None or not result.transcript.text:
         return _SILENT
     if confidence < min_confidence:
-        return f"its confidence {confidence:.2f} {_UNSURE} {min_confidence:g}"
+        return f"its confidence {confidence:.4g} {_UNSURE} {min_confidence:g}"
     return ""
 
 

@@ -90,7 +90,11 @@ def search(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise StenoError("a search is one process", "Start it without torchrun.")
-    recipe = wanted.load(_middle(wanted.space))
+    middle = _middle(wanted.space)
+    recipe = wanted.load(middle)
+    for key, values in wanted.space.items():
+        for value in values.values:
+            wanted.load({**middle, key: value})
     _claim(wanted, folder)
     study = _study(folder, recipe)
     parent: RunLog = NullTracker()
@@ -234,7 +238,7 @@ def _wer(trial: FrozenTrial) -> float | None:
 
 def _middle(space: Space) -> dict[str, str]:
     """Some settings of the space, to see that its keys are settings of the recipe."""
-    return {key: values.values[0] if isinstance(values, Choice) else f"{values.low:g}" for key, values in space.items()}
+    return {key: values.values[0] for key, values in space.items()}
 
 
 # ---- the folder ------------------------------------------------------------------------------------------------

@@ -31,6 +31,12 @@ class Range:
         """Whether equal ratios, not equal differences, are equally likely."""
         return self.low > 0 and self.high / self.low >= DECADE
 
+    @property
+    def values(self) -> tuple[str, str]:
+        """Both ends, written as YAML."""
+        form = ".0f" if self.whole else "g"
+        return f"{self.low:{form}}", f"{self.high:{form}}"
+
     def __str__(self) -> str:
         return f"{self.low:g}..{self.high:g}"
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -165,3 +166,14 @@ def test_compare_mistakes(steno: Callable, model: Path, tones: Path) -> None:
         ran = steno("compare", *words, "--data", dev)
         assert ran.code == 2
         assert said in ran.err
+
+
+def test_references_that_cannot_be_written_are_counted(
+    steno: Callable, model: Path, tones: Path, tmp_path: Path
+) -> None:
+    first, *others = Manifest(tones / "dev.jsonl")
+    write_manifest(tmp_path / "m.jsonl", [replace(first, text="ab 7 ß"), *others])
+    ran = steno("evaluate", "--model", model, "--data", tmp_path / "m.jsonl")
+    assert ran.code == 0
+    assert f"warning: 1 of {len(others) + 1} references have characters that the model does not write" in ran.err
+    assert "7" in ran.err.split("count as errors: ")[1]

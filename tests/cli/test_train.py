@@ -38,11 +38,19 @@ def test_a_run_is_continued_replaced_or_refused(steno: Callable, recipe: Path, t
     refused = steno("train", *common)
     assert refused.code == 2
     assert "already a run" in refused.err
-    assert steno("train", *common, "--resume").code == 0
+    kept = tmp_path / "run" / "model" / "note.txt"
+    kept.write_text("what was done with the model since")
+    finished = steno("train", *common, "--resume")
+    assert finished.code == 0
+    assert "the run was finished after epoch 1; its model stays as it is" in finished.out + finished.err
+    assert kept.exists()
     changed = steno("train", *common, "--resume", "optimizer.lr=0.5")
     assert changed.code == 2
     assert "optimizer.lr was 0.01, is 0.5" in changed.err
     assert steno("train", *common, "--resume", "--change", "optimizer.lr=0.5").code == 0
+    longer = steno("train", *common, "--resume", "--change", "optimizer.lr=0.5", "training.epochs=2")
+    assert "epoch   2   train loss" in longer.out
+    assert not kept.exists()
     alone = steno("train", *common, "--change", "optimizer.lr=0.6")
     assert alone.code == 2
     assert "--change is for a run that is continued" in alone.err

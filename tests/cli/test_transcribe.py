@@ -1,10 +1,12 @@
 """`steno transcribe`: every kind of argument, both formats, exit codes."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tiny
 
 from steno import audio
 from steno.data.manifest import Manifest
@@ -127,3 +129,22 @@ def test_other_readings_and_hotwords(steno: Callable, model: Path, expected: dic
     scores = [other["score"] for other in row["alternatives"]]
     assert scores == sorted(scores, reverse=True)
     assert len({other["text"] for other in row["alternatives"]}) == len(scores)
+
+
+def test_recordings_of_one_name_keep_their_folders(steno: Callable, model: Path, tmp_path: Path) -> None:
+    for name in ("in/a/1.wav", "in/b/1.wav", "in/b/2.wav"):
+        tiny.record(tmp_path / name, "ab")
+    shutil.copyfile(tmp_path / "in/b/2.wav", tmp_path / "in/b/2.wave.wav")
+    ran = steno("transcribe", tmp_path / "in", "--model", model, "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    found = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.txt"))
+    assert found == ["a/1.txt", "b/1.txt", "b/2.txt", "b/2.wave.txt"]
+
+
+def test_numbers_that_cannot_be_are_said_in_a_line(steno: Callable, model: Path, expected: dict[str, str]) -> None:
+    for option, value in (("--beam", 3), ("--word-score", 1e308), ("--word-score", "nan")):
+        ran = steno("transcribe", next(iter(expected)), "--model", model, option, value)
+        if option != "--beam":
+            assert ran.code == 2
+            assert "`word_score`: " in ran.err
+            assert "pydantic" not in ran.err

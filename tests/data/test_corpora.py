@@ -348,7 +348,7 @@ def test_a_name_that_is_not_text_is_left_out(tmp_path: Path) -> None:
 
 def test_what_is_not_a_corpus_is_told_what_is_accepted(tmp_path: Path) -> None:
     record(tmp_path / "x/a.wav")
-    for source in (tmp_path, tmp_path / "x/a.wav", write(tmp_path / "t.csv", "who,what\n")):
+    for source in (tmp_path, tmp_path / "x/a.wav", write(tmp_path / "t.txt", "who,what\n")):
         with pytest.raises(ManifestError, match="not a corpus that Steno knows") as caught:
             find_format(source)
         for name in ("librispeech", "commonvoice", "ljspeech", "table", "folder"):
@@ -483,3 +483,18 @@ def test_an_alphabet_without_normalising_is_refused(libri: Path, run: Run) -> No
     code, _, error = run(libri, "--alphabet", "abc", "--no-normalize")
     assert code != 0
     assert "--alphabet does not go with --no-normalize" in str(error)
+
+
+def test_pieces_of_recordings_are_refused(tmp_path: Path) -> None:
+    table = tmp_path / "calls.csv"
+    table.write_text("file,start,end,text\na.wav,0.0,2.5,yes\na.wav,2.5,4.0,no\n")
+    with pytest.raises(ManifestError, match="end and start say that its rows are pieces"):
+        prepare(table)
+
+
+def test_a_table_of_unknown_columns_says_which_it_has(tmp_path: Path) -> None:
+    table = tmp_path / "calls.csv"
+    table.write_text("sound,who,label\na.wav,anna,yes\n")
+    with pytest.raises(ManifestError, match="no column of paths among: sound, who, label") as refused:
+        prepare(table)
+    assert "--path-column" in str(refused.value)

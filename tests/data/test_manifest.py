@@ -141,3 +141,13 @@ def test_a_million_rows_open_in_little_memory(tmp_path: Path) -> None:
     count, megabytes = map(int, done.stdout.split())
     assert count == 1_000_000
     assert megabytes < 300
+
+
+def test_a_piece_of_a_recording_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"audio_filepath": "a.wav", "duration": 4, "text": "a", "offset": 0.0}\n')
+    assert Manifest(path)[0].duration == 4
+    path.write_text('{"audio_filepath": "a.wav", "duration": 4, "text": "a", "offset": 2.5}\n')
+    with pytest.raises(ManifestError, match=r"m\.jsonl:1: `offset` is 2\.5") as refused:
+        Manifest(path)
+    assert "ffmpeg" in str(refused.value)

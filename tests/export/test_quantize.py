@@ -28,6 +28,7 @@ from steno.models.config import (
 from steno.models.export import export_onnx
 from steno.models.registry import AcousticModel
 from steno.models.stream_export import check_stream, export_stream
+from steno.runtime.graph import EXACT
 
 SMALL = {"dropouts": (0.0,), "each": 1, "last_kernel": 5, "last_dropout": 0.0}
 FAMILIES: dict[str, ModelConfig] = {
@@ -52,7 +53,9 @@ def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def run(graph: onnx.ModelProto, sizes: tuple[int, ...]) -> list[np.ndarray]:
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(*EXACT)
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
     samples = 0.1 * np.random.default_rng(0).standard_normal((len(sizes), max(sizes))).astype(np.float32)
     found, frames = session.run(None, {"samples": samples, "lengths": np.array(sizes)})
     return [row[:count] for row, count in zip(found, frames, strict=True)]

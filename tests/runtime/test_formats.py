@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from steno.decoding.transcript import Alternative, Token, Transcript, Word
 from steno.runtime.alignment import to_textgrid
 from steno.runtime.formats import cues_of, to_ctm, to_dict, to_srt, to_vtt
@@ -15,9 +17,9 @@ def said(*times: tuple[str, float, float]) -> Transcript:
 def test_srt_and_vtt() -> None:
     transcript = said(("hello", 0.5, 0.9), ("world", 1.0, 1.25), ("later", 3661.5, 3662.0))
     assert to_srt(transcript) == (
-        "1\n00:00:00,500 --> 00:00:01,250\nhello world\n\n2\n01:01:01,500 --> 01:01:02,000\nlater\n"
+        "1\n00:00:00,500 --> 00:00:01,500\nhello world\n\n2\n01:01:01,500 --> 01:01:02,500\nlater\n"
     )
-    assert to_vtt(transcript).startswith("WEBVTT\n\n00:00:00.500 --> 00:00:01.250\nhello world\n")
+    assert to_vtt(transcript).startswith("WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nhello world\n")
     assert to_srt(Transcript("")) == ""
 
 
@@ -57,3 +59,23 @@ def test_textgrid_tiers_cover_the_recording_without_gaps() -> None:
         assert tier[0] == 0
         assert tier[-1] == 2.0
         assert tier[1:-1:2] == tier[2::2]
+
+
+def test_cues_are_broken_where_the_pause_is_longest() -> None:
+    times, at = [], 0.0
+    for sentence in range(3):
+        for number in range(10):
+            times.append((f"w{sentence}{number}", at, at + 0.25))
+            at += 0.35
+        at += 0.5
+    cues = list(cues_of(said(*times).words))
+    assert [text.split()[0] for _, _, text in cues] == ["w00", "w10", "w20"]
+
+
+def test_a_short_cue_stays_for_a_second_where_there_is_time() -> None:
+    ends = [end for _, end, _ in cues_of(said(("a", 0.0, 0.2), ("b", 5.0, 5.2), ("c", 5.9 + 0.2, 6.3)).words)]
+    assert ends == pytest.approx([1.0, 6.0, 7.1])
+
+
+def test_ctm_has_no_spaces_in_its_names() -> None:
+    assert to_ctm(said(("hi", 0.5, 0.75)), "my long talk") == "my_long_talk 1 0.50 0.25 hi 0.5000\n"

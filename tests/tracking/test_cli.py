@@ -53,3 +53,16 @@ def test_a_port_in_use_is_a_clear_error(tmp_path):
         with pytest.raises(TrackingError, match="cannot listen") as caught:
             Server(ServerOptions(tmp_path, port=taken.getsockname()[1]))
     assert "--port" in caught.value.hint
+
+
+def test_a_folder_is_registered_as_it_is(embedded, model_folder, tmp_path):
+    done = run("models", "register", str(model_folder), "Tuned", "--uri", embedded)
+    assert done.exit_code == 0, done.output
+    assert "registered as Tuned version 1" in done.output
+    again = run("models", "register", "models:/Tuned/1", "Tuned", "--uri", embedded)
+    assert "registered as Tuned version 2" in again.output
+    found = registry.resolve("models:/Tuned/2", embedded)
+    assert (found / "config.yaml").read_bytes() == (model_folder / "config.yaml").read_bytes()
+    assert isinstance(
+        run("models", "register", str(model_folder), "no/name", "--uri", embedded).exception, TrackingError
+    )

@@ -222,6 +222,14 @@ def test_a_key_that_is_none_is_named_before_the_first_trial(tones: Path, tmp_pat
     assert not (tmp_path / "s").exists()
 
 
+def test_a_choice_that_cannot_be_is_named_before_the_first_trial(tones: Path, tmp_path: Path) -> None:
+    recipe = tiny.write_recipe(tmp_path / "r.yaml", tones)
+    space, fixed = split(["optimizer.kind=adamw|sgd"])
+    with pytest.raises(RecipeError, match=r"optimizer\.kind"):
+        search(Search(recipe, tuple(fixed), space), tmp_path / "search", 2, tracked=False)
+    assert not (tmp_path / "search").exists()
+
+
 def test_the_command_trains_for_real(tones: Path, tmp_path: Path, steno: Any) -> None:
     recipe = tiny.write_recipe(tmp_path / "r.yaml", tones, data={"limit": 4}, training={"epochs": 1})
     folder = tmp_path / "s"

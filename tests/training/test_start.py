@@ -11,7 +11,10 @@ import yaml
 from safetensors.torch import load_file
 
 from steno.errors import ModelError, RecipeError
+from steno.lm.build import build as build_lm
 from steno.models.registry import AcousticModel
+from steno.runtime import Recognizer
+from steno.runtime.folder import read_config
 from steno.training.recipe import load_recipe
 from steno.training.start import start_from
 
@@ -28,6 +31,23 @@ def test_it_starts_where_the_other_ended(train_tiny: Any, model: Path) -> None:
     provenance = yaml.safe_load((result.model / "config.yaml").read_text())["provenance"]
     assert provenance["started_from"] == str(model)
     assert f"started from `{model}`" in (result.model / "README.md").read_text()
+
+
+def test_it_decodes_with_the_others_language_model(
+    steno: Any, train_tiny: Any, model: Path, tones: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("flashlight.lib.text")
+    (tmp_path / "text.txt").write_text("ab cd ba dc\n" * 50)
+    build_lm([tmp_path / "text.txt"], [tmp_path / "lm.bin"], order=2, alphabet=tiny.ALPHABET)
+    start = tmp_path / "start"
+    ran = steno("lm", "tune", model, "--lm", tmp_path / "lm.bin", "--data", tones / "dev.jsonl", "--to", start)
+    assert ran.code == 0, ran.err
+    result, tuned = train_tiny("tuned", training={"epochs": 1, "start_from": str(start)}, optimizer=SLOW)
+    assert any("decodes with the language model of" in line for line in tuned.messages)
+    mine, theirs = read_config(result.model), read_config(start)
+    assert mine.decoding == theirs.decoding.model_copy(update={"calibration": {}})
+    assert (result.model / "lm.bin").read_bytes() == (tmp_path / "lm.bin").read_bytes()
+    Recognizer(result.model, threads=1)
 
 
 def test_another_normalisation_takes_the_weights_and_its_own_statistics(train_tiny: Any, model: Path) -> None:

@@ -9,7 +9,6 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from steno.cores import usable_cores
     from steno.data.check import Fixed, Report, Settings
     from steno.data.check.report import Histogram
 
@@ -56,6 +55,7 @@ def check(
     import orjson
     from rich.console import Console
 
+    from steno.cores import usable_cores
     from steno.data import check as checking
 
     if fix is not None:

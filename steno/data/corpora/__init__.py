@@ -43,6 +43,8 @@ def find_format(source: Path, name: str | None = None, columns: Columns = Column
         raise ManifestError(
             f"{source}: may be any of: {', '.join(layout.name for layout in found)}", "Say which with --format."
         )
+    if source.suffix.lower() in (".csv", ".tsv") and source.is_file():
+        return FORMATS["table"]  # which says what its columns lack
     raise ManifestError(
         f"{source}: not a corpus that Steno knows",
         "\n  ".join(["Accepted are:", *(f"{layout.name}: {layout.accepts}" for layout in FORMATS.values())]),

@@ -17,6 +17,8 @@ PATHS = (
 )
 TEXTS = ("text", "transcript", "sentence", "transcription", "transcripts", "utterance", "target")
 IDS = ("id", "utterance_id", "utt_id", "uttid")
+PIECES = ({"start", "end"}, {"start_time", "end_time"}, {"begin", "end"}, {"onset", "offset"}, {"offset", "duration"})
+"""Columns of tables whose rows are pieces of recordings."""
 SPEAKERS = ("speaker", "speaker_id", "speaker_name", "spk", "spk_id", "client_id")
 
 
@@ -51,6 +53,13 @@ def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
     if header is None:
         raise ManifestError(f"{path}: the table is empty", "Its first line names the columns.")
     columns_there = [name.strip() for name in header.fields]
+    there = {name.casefold() for name in columns_there}
+    if piece := next((names for names in PIECES if names <= there), None):
+        raise ManifestError(
+            f"{path}:1: the columns {' and '.join(sorted(piece))} say that its rows are pieces of recordings",
+            "Steno takes whole recordings: cut the pieces out, as with ffmpeg -ss START -to END, and name their files. "
+            "If the rows are whole recordings, take these columns out.",
+        )
     at_path = _column(path, columns_there, columns.path, PATHS, "--path-column", "paths")
     at_text = _column(path, columns_there, columns.text, TEXTS, "--text-column", "transcripts")
     at_id, at_speaker = _optional(columns_there, IDS), _optional(columns_there, SPEAKERS)
