@@ -77,7 +77,8 @@ def _explain(kind: type[BaseModel], problem: Any) -> str:
     # Between the keys stands which of several kinds of value was tried, such as the architecture's name.
     keys = [part for part in places if part in names or part.isdigit()]
     if problem["type"] != "extra_forbidden":
-        return f"`{'.'.join(keys)}`: {problem['msg']} (given: {problem['input']!r})"
+        given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
+        return f"`{'.'.join(keys)}`: {problem['msg']}{given}"
     keys = [*(part for part in places[:-1] if part in keys), places[-1]]
     plain = ".".join(keys)
     leaves = [name for name in known if name.rsplit(".", 1)[-1] == keys[-1]]

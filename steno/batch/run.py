@@ -62,8 +62,6 @@ def transcribe_all(job: Job, start: Callable[[], AbstractContextManager[Engine]]
         there = parts.names()
         if PLAN in there:
             check_same(job.plan, parts.read(PLAN), parts.place)
-        else:
-            parts.write(PLAN, job.plan.dump())
         missing = []
         for part in range(job.source.parts):
             if job.part_name(part) in there:
@@ -72,6 +70,8 @@ def transcribe_all(job: Job, start: Callable[[], AbstractContextManager[Engine]]
                 missing.append(part)
         if missing:
             with start() as engine:
+                if PLAN not in there:  # an engine that does not start binds the next run to nothing
+                    parts.write(PLAN, job.plan.dump())
                 _transcribe(job, parts, engine, missing, progress)
         counts = merge(parts, [job.part_name(part) for part in range(job.source.parts)], job.out, job.nbest)
         parts.remove()
