@@ -83,8 +83,9 @@ def probabilities(model: BackoffModel, corpus: Corpus) -> Doubles:
 
 
 def perplexity(probability_n: Doubles) -> float:
-    """Of what has a probability."""
-    return float(np.exp(-np.log(probability_n[probability_n > 0]).mean()))
+    """Of what has a probability; infinite where nothing has."""
+    known_n = probability_n[probability_n > 0]
+    return float(np.exp(-np.log(known_n).mean())) if len(known_n) else float("inf")
 
 
 def _with_backoff(level: Level, context: Rows, above: Doubles, same_below: Doubles) -> Level:

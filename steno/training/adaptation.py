@@ -283,8 +283,12 @@ class _Neural:
             **opened.about,
             "adapted": {key: trained.about[key] for key in ("words", "epochs", "batch", "lr", "seed")},
         }
-        write_language_model(trained.model, trained.tokenizer, file, about)
-        return cls(file, _perplexity(opened, dev, alphabet), _perplexity(NeuralLM(file), dev, alphabet))
+        before = _perplexity(opened, dev, alphabet)
+        try:
+            write_language_model(trained.model, trained.tokenizer, file, about)
+        except ModelError:  # in 8 bits it does not say what it learnt
+            return cls(start, before, before)
+        return cls(file, before, _perplexity(NeuralLM(file), dev, alphabet))
 
 
 def _perplexity(model: NeuralLM, text: Path, alphabet: str) -> float:
