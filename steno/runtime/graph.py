@@ -25,8 +25,8 @@ Array = npt.NDArray[np.generic]
 
 
 EXACT = ("session.x64quantprecision", "1")
-"""An entry of sessions: processors without VNNI add products of 8 bits up in 16, which overflow. There this takes slower
-ones, so that a graph says the same everywhere."""
+"""An entry of sessions: processors without VNNI add products of 8 bits up in 16, which overflow. There this takes
+slower ones, so that a graph says the same everywhere."""
 
 
 class Graph:
