@@ -21,7 +21,7 @@ BYTES = np.random.default_rng(1).bytes(350_000)
 
 
 def cached():
-    return [path for path in (cache.home() / "objects").glob("*/*") if path.suffix != ".json"]
+    return [path for path in (cache.cache_home() / "objects").glob("*/*") if path.suffix != ".json"]
 
 
 def test_an_object_is_fetched_once_and_read_from_this_machine(store):
