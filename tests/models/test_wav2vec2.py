@@ -185,7 +185,7 @@ def test_a_resumed_run_needs_no_checkpoint(tmp_path: Path, train_tiny: Any) -> N
     folder = saved(tmp_path / "pretrained", **KINDS["base"])
     train_tiny("run", training={"epochs": 1}, **recipe(folder))
     shutil.rmtree(folder)
-    result, _ = train_tiny("run", resume=True, training={"epochs": 1}, **recipe(folder))
+    result, _ = train_tiny("run", resume=True, change=True, training={"epochs": 2}, **recipe(folder))
     assert result.scores["dev"].utterances
 
 

@@ -32,7 +32,7 @@ def test_it_learns_the_tones(trained: tuple[Path, tiny.Recorder], tones: Path) -
 
 def test_what_a_run_leaves(trained: tuple[Path, tiny.Recorder]) -> None:
     run_dir, _ = trained
-    assert sorted(path.name for path in run_dir.iterdir()) == ["checkpoints", "model", "recipe.yaml"]
+    assert sorted(path.name for path in run_dir.iterdir()) == ["checkpoints", "finished", "model", "recipe.yaml"]
     names = {path.name for path in (run_dir / "model").iterdir()}
     assert names == {"config.yaml", "model.safetensors", "model.onnx", "README.md"}
     config = yaml.safe_load((run_dir / "model/config.yaml").read_text())
@@ -169,7 +169,7 @@ def test_an_epoch_of_two_passes_is_two_epochs_that_are_measured_once(train_tiny:
 
 def test_it_learns_to_write_nothing_where_nobody_speaks(train_tiny: Any) -> None:
     silence = {"probability": 0.15, "seconds": [0.5, 1.0]}
-    result, recorder = train_tiny(augment={"silence": silence}, training={"epochs": 25})
+    result, recorder = train_tiny(augment={"silence": silence}, training={"epochs": 40})
     assert recorder.rows[-1]["dev_wer"] < 0.5
     assert not recorder.said("could not be used")
     generator = np.random.default_rng(1)

@@ -81,13 +81,13 @@ def test_stopped_in_mid_epoch(
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_resuming_a_finished_run_publishes_it_again(tmp_path: Path, train_tiny: Any) -> None:
+def test_a_finished_run_stays_as_it_is(tmp_path: Path, train_tiny: Any) -> None:
     first, _ = train_tiny("run", training={"epochs": 1})
     before = (first.model / "model.safetensors").read_bytes()
     again, recorder = train_tiny("run", resume=True, training={"epochs": 1})
     assert recorder.losses == []
     assert (again.model / "model.safetensors").read_bytes() == before
-    assert again.scores["dev"].wer == first.scores["dev"].wer
+    assert again.scores == {}
 
 
 @pytest.fixture
