@@ -1,6 +1,6 @@
 """Recordings in, 16 kHz mono float32 samples out.
 
-Decoding is libsndfile's (WAV, FLAC, OGG/Vorbis, OGG/Opus, MP3), resampling is soxr's.
+Decoding is libsndfile's (WAV, FLAC, OGG/Vorbis, OGG/Opus, MP3, NIST SPHERE), resampling is soxr's.
 """
 
 import io
@@ -16,49 +16,56 @@ import soundfile
 import soxr
 
 from steno.errors import AudioError, StorageError
+from steno.fragments import Part, part_of
 from steno.storage import local, shown
 from steno.storage.members import is_member, read_member
 
 SAMPLE_RATE = 16_000
 """Samples per second (Hz) of everything that the recogniser sees."""
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"})
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".sph"})
 """Lower-case endings that are taken for recordings when a folder is searched."""
 
 Samples = npt.NDArray[np.float32]
 Source = str | PathLike[str] | bytes | BinaryIO
+
+MOST_OVERSHOOT = 0.5
+"""Seconds by which a part may reach beyond its recording: times are rounded. Source: Kaldi's extract-segments."""
 
 _FAILURES = (
     *(soundfile.LibsndfileError, RuntimeError, OSError, TypeError, ValueError, MemoryError),
     StorageError,
 )
 _REMOVE = "Remove it from the data."
-_REMEDY = "Steno reads WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and AU; convert the file to one of them."
+_REMEDY = "Steno reads WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU and NIST SPHERE; convert the file to one of them."
 
 
 def load(source: Source, sample_rate: int = SAMPLE_RATE) -> Samples:
     """Decode a recording, mix its channels and resample it.
 
     Args:
-        source: a path, a place in a store or in a shard, the bytes of a file, or an open binary file.
+        source: a path, also of a part of a recording (:mod:`steno.fragments`), a place in a store or in a shard,
+            the bytes of a file, or an open binary file.
         sample_rate: wanted rate in Hz.
 
     Returns:
         Samples of shape (N,), full scale ±1.
 
     Raises:
-        AudioError: the file is missing, empty, damaged, of an unknown format, or holds NaN or infinity.
+        AudioError: the file is missing, empty, damaged, of an unknown format, or holds NaN or infinity; or it
+            ends before the part does.
     """
     name = describe(source)
     try:
-        samples, rate = soundfile.read(_openable(source), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(_openable(source)) as file:
+            rate = file.samplerate
+            wanted = _go_to(file, _part(source), name)
+            mono = _mono(file.read(-1 if wanted is None else wanted, dtype="float32", always_2d=True), source)
     except _FAILURES as error:
         raise _unreadable(source, name, error) from error
-    if not len(samples):
+    _check_reached(len(mono), wanted, rate, source)
+    if not len(mono):
         raise AudioError(f"{name}: the recording holds no samples", _REMOVE)
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{name}: the recording holds samples that are not numbers", "Export it again.")
     resampled = resample(mono, rate, sample_rate)
     if not len(resampled):
         raise AudioError(f"{name}: the recording is shorter than one sample at {sample_rate} Hz", _REMOVE)
@@ -79,18 +86,20 @@ def blocks(source: Source, sample_rate: int = SAMPLE_RATE, seconds: float = 30.0
             if file.samplerate != sample_rate:
                 stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
             size = max(1, int(seconds * file.samplerate))
+            wanted = _go_to(file, _part(source), name)
+            done = 0
             while True:
-                frames = file.read(size, dtype="float32", always_2d=True)
-                last = len(frames) < size
-                mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
-                if not np.isfinite(mono).all():
-                    raise AudioError(f"{name}: the recording holds samples that are not numbers", "Export it again.")
+                count = size if wanted is None else min(size, wanted - done)
+                mono = _mono(file.read(count, dtype="float32", always_2d=True), source)
+                done += len(mono)
+                last = len(mono) < count or done == wanted
                 block = np.ascontiguousarray(mono) if stream is None else stream.resample_chunk(mono, last=last)
                 given += len(block)
                 if len(block):
                     yield block
                 if last:
                     break
+            _check_reached(done, wanted, file.samplerate, source)
     except _FAILURES as error:
         raise _unreadable(source, name, error) from error
     if not given:
@@ -106,18 +115,23 @@ def resample(samples: Samples, from_rate: float, to_rate: float) -> Samples:
 
 
 def duration(path: str | PathLike[str]) -> float:
-    """Seconds of a recording, from its header alone.
+    """Seconds of a recording, or of a part of it, from its header alone.
 
     Raises:
         AudioError: as :func:`load`.
     """
+    part, name = part_of(path), describe(path)
     try:
         info = soundfile.info(_openable(path))
     except _FAILURES as error:
-        raise _unreadable(path, describe(path), error) from error
+        raise _unreadable(path, name, error) from error
     if info.frames <= 0 or info.samplerate <= 0:
-        raise AudioError(f"{describe(path)}: the recording holds no samples", _REMOVE)
-    return float(info.frames) / float(info.samplerate)
+        raise AudioError(f"{name}: the recording holds no samples", _REMOVE)
+    total = float(info.frames) / float(info.samplerate)
+    _check_channel(part, info.channels, name)
+    if part.start >= total or (part.end is not None and part.end > total + MOST_OVERSHOOT):
+        raise _beyond(name, total)
+    return (total if part.end is None else min(part.end, total)) - part.start
 
 
 def is_audio(path: Path) -> bool:
@@ -134,8 +148,54 @@ def describe(source: Source) -> str:
     return str(getattr(source, "name", "<audio stream>"))
 
 
+def _part(source: Source) -> Part:
+    """The part that a source means; bytes and open files are whole."""
+    return part_of(source) if isinstance(source, (str, PathLike)) else Part(Path())
+
+
+def _go_to(file: soundfile.SoundFile, part: Part, name: str) -> int | None:
+    """Go to where a part begins, and tell how many frames it has; None where it goes on to the end."""
+    _check_channel(part, file.channels, name)
+    first = round(part.start * file.samplerate)
+    if first:
+        if first >= file.frames:
+            raise _beyond(name, file.frames / file.samplerate)
+        file.seek(first)
+    return None if part.end is None else max(0, round(part.end * file.samplerate) - first)
+
+
+def _check_channel(part: Part, channels: int, name: str) -> None:
+    if part.channel is not None and part.channel >= channels:
+        there = f"channels 0 to {channels - 1}" if channels > 1 else "one channel, which is 0"
+        raise AudioError(f"{name}: the recording has {there}", "Name one of these.")
+
+
+def _check_reached(frames: int, wanted: int | None, rate: int, source: Source) -> None:
+    if wanted is not None and frames < wanted - MOST_OVERSHOOT * rate:
+        raise _beyond(describe(source), _part(source).start + frames / rate)
+
+
+def _beyond(name: str, seconds: float) -> AudioError:
+    return AudioError(
+        f"{name}: the recording ends at {seconds:.2f} s", "Its parts have to lie within: check their times."
+    )
+
+
+def _mono(samples_nc: Samples, source: Source) -> Samples:
+    """The channel that is asked for, or all of them mixed: (N,) of (N, channels)."""
+    channel = _part(source).channel
+    if channel is not None or samples_nc.shape[1] == 1:
+        mono = samples_nc[:, channel or 0]
+    else:
+        mono = samples_nc.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{describe(source)}: the recording holds samples that are not numbers", "Export it again.")
+    return mono
+
+
 def _openable(source: Source) -> str | BinaryIO:
     if isinstance(source, (str, PathLike)):
+        source = part_of(source).recording
         return io.BytesIO(read_member(source)) if is_member(source) else fspath(local(source))
     if isinstance(source, (bytes, bytearray)):
         return io.BytesIO(source)
@@ -145,9 +205,9 @@ def _openable(source: Source) -> str | BinaryIO:
 def _unreadable(source: Source, name: str, error: Exception) -> AudioError:
     if isinstance(error, StorageError):
         return AudioError(error.message, error.hint)
-    if isinstance(source, (str, PathLike)) and not is_member(source):
+    if isinstance(source, (str, PathLike)) and not is_member(part_of(source).recording):
         try:
-            status = local(source).stat()
+            status = local(part_of(source).recording).stat()
         except (FileNotFoundError, ValueError):
             return AudioError(f"{name}: no such file", "Check the path; those in a manifest start at its folder.")
         except OSError as problem:

@@ -10,6 +10,7 @@ import soundfile
 
 from steno import audio
 from steno.errors import AudioError
+from steno.fragments import Part, part_of
 
 
 def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0) -> np.ndarray:
@@ -117,3 +118,57 @@ def test_is_audio_goes_by_the_ending() -> None:
     assert audio.is_audio(Path("A.FLAC"))
     assert not audio.is_audio(Path("a.txt"))
     assert not audio.is_audio(Path("flac"))
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("a.wav", Part(Path("a.wav"))),
+        ("x/a.wav#t=1.5,2", Part(Path("x/a.wav"), 1.5, 2.0)),
+        ("a.wav#t=3", Part(Path("a.wav"), 3.0)),
+        ("a.wav#channel=1", Part(Path("a.wav"), channel=1)),
+        ("a#b.wav#t=0,0.25&channel=0", Part(Path("a#b.wav"), 0.0, 0.25, 0)),
+        ("take#3.wav", Part(Path("take#3.wav"))),
+        ("a.wav#t=x", Part(Path("a.wav#t=x"))),
+        ("a.wav#", Part(Path("a.wav#"))),
+    ],
+)
+def test_paths_of_parts(path: str, part: Part) -> None:
+    assert part_of(path) == part
+    assert part.path == Path(path)
+    assert part.is_whole == (str(part.recording) == path)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3", ".opus"])
+def test_a_part_is_what_lies_between_its_times(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    rng = np.random.default_rng(3)
+    samples = np.convolve(rng.normal(0, 0.1, 4 * 16_000), np.ones(8) / 8, "same")
+    soundfile.write(path, samples, 16_000, **({"format": "OGG", "subtype": "OPUS"} if suffix == ".opus" else {}))
+    whole = audio.load(path)
+    part = audio.load(f"{path}#t=1.25,2.5")
+    assert len(part) == 1.25 * 16_000
+    np.testing.assert_allclose(part, whole[20_000:40_000], atol=0.02 if suffix == ".opus" else 1e-6)
+    assert audio.duration(f"{path}#t=1.25,2.5") == 1.25
+    np.testing.assert_allclose(np.concatenate(list(audio.blocks(f"{path}#t=1.25,2.5", seconds=0.3))), part, atol=1e-6)
+    rest = audio.load(f"{path}#t=3")
+    assert len(rest) == pytest.approx(16_000, abs=1200)
+    assert audio.duration(f"{path}#t=3") == pytest.approx(len(rest) / 16_000)
+
+
+def test_a_part_of_another_rate_and_one_channel(tmp_path: Path) -> None:
+    two = np.stack([tone(44_100, 2.0), tone(44_100, 2.0, 1000.0)], axis=1)
+    soundfile.write(tmp_path / "two.wav", two, 44_100)
+    part = audio.load(tmp_path / "two.wav#t=0.5,1.5&channel=1")
+    assert len(part) == 16_000
+    spectrum = np.abs(np.fft.rfft(part))
+    assert np.fft.rfftfreq(len(part), 1 / 16_000)[spectrum.argmax()] == 1000
+    for read in (audio.load, audio.duration, lambda source: list(audio.blocks(source))):
+        with pytest.raises(AudioError, match=r"two\.wav#channel=2: the recording has channels 0 to 1"):
+            read(tmp_path / "two.wav#channel=2")
+        for times in ("2.5,3", "1.5,2.6"):
+            with pytest.raises(AudioError, match=rf"two\.wav#t={times}: the recording ends at 2\.00 s"):
+                read(tmp_path / f"two.wav#t={times}")
+        with pytest.raises(AudioError, match="no such file"):
+            read(tmp_path / "none.wav#t=0,1")
+    assert len(audio.load(tmp_path / "two.wav#t=1.5,2.4")) == 8000  # times are rounded

@@ -12,7 +12,7 @@ import steno
 
 PACKAGE = Path(steno.__file__).parent
 
-BASE = frozenset({"errors", "config", "cores", "text", "audio", "storage"})
+BASE = frozenset({"errors", "config", "cores", "text", "fragments", "audio", "storage"})
 SETTINGS = frozenset({"features.config", "models.config", "data.config", "decoding.config"})
 """Typed settings, which need nothing but the base; whoever reads a model folder or a recipe needs them."""
 
@@ -21,8 +21,9 @@ MAY_IMPORT = {
     "config": {"errors"},
     "cores": frozenset(),
     "text": {"errors", "config"},
+    "fragments": frozenset(),
     "storage": {"errors"},
-    "audio": {"errors", "storage"},
+    "audio": {"errors", "fragments", "storage"},
     "levels": {"audio"},
     "espeak": {"errors", "audio"},
     "phonemes": {"errors", "config", "espeak"},

@@ -16,6 +16,7 @@ from steno import audio, storage
 from steno.data.manifest import Manifest
 from steno.data.shards.layout import INDEX, index_folder
 from steno.errors import StenoError
+from steno.fragments import part_of
 from steno.runtime.files import expand
 from steno.storage import objects
 
@@ -99,7 +100,7 @@ class FileSource(Source):
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
-        self._stems = Counter(Path(name).stem for name in names)
+        self._stems = Counter(part_of(name).name for name in names)
         digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         super().__init__(digest, np.ones(len(names)), PART_FILES)
 
@@ -108,8 +109,8 @@ class FileSource(Source):
 
     def _item(self, index: int) -> Item:
         name = self._names[index]
-        path = Path(name)
-        return Item(path.stem if self._stems[path.stem] == 1 else name, name, _openable(path))
+        stem = part_of(name).name
+        return Item(stem if self._stems[stem] == 1 else name, name, _openable(Path(name)))
 
 
 def open_source(text: str) -> Source:
@@ -128,7 +129,7 @@ def open_source(text: str) -> Source:
     for name in names:
         if not name.isprintable():
             raise StenoError(f"{name!r}: the name cannot be written to a table", "Rename the file.")
-    if names == [text] and not audio.is_audio(path):
+    if names == [text] and not audio.is_audio(part_of(path).recording):
         raise StenoError(
             f"{text}: is neither a recording nor a manifest, shards, a folder or a glob",
             "A manifest ends in .jsonl; make one with: steno data prepare SOURCE --out manifest.jsonl",

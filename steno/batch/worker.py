@@ -17,6 +17,7 @@ from steno.batch.source import Item
 from steno.decoding.hotwords import parse_hotwords
 from steno.decoding.options import DecodingOptions
 from steno.errors import StenoError
+from steno.fragments import part_of
 from steno.runtime import Recognizer
 from steno.runtime.files import transcribe_files
 from steno.runtime.folder import CONFIG, ONNX, digest
@@ -130,9 +131,10 @@ def _fetched_ahead(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _fetch(path: Path) -> None:
-    if storage.is_remote(path) and not is_member(path):
+    recording = part_of(path).recording
+    if storage.is_remote(recording) and not is_member(recording):
         with suppress(StenoError):
-            storage.local(path)
+            storage.local(recording)
 
 
 def _arrived(path: Path, fetched: "Future[None]") -> Path:

@@ -10,6 +10,7 @@ import typer
 
 from steno.cli.decoding import takes_options
 from steno.cli.model import ModelOrBundled, named_or_bundled
+from steno.fragments import part_of
 
 if TYPE_CHECKING:
     from steno.decoding.options import DecodingOptions
@@ -117,7 +118,7 @@ def _write_files(names: list[str], results: "Iterable[FileResult]", format: Form
 def _targets(names: list[str]) -> list[Path]:
     """Where each recording's text goes, without an ending: by its name, or, where two have the same, with the folders
     below what all have in common, and where even these are the same, with the recording's ending."""
-    stems = [Path("stdin" if name == "-" else Path(name).stem) for name in names]
+    stems = [Path("stdin" if name == "-" else part_of(name).name) for name in names]
     if len(set(stems)) == len(stems):
         return stems
     paths = [Path(name).absolute() for name in names]
@@ -139,5 +140,5 @@ def _rendered(transcript: "Transcript", format: Format, name: str) -> str:
     if format == "vtt":
         return to_vtt(transcript)
     if format == "ctm":
-        return to_ctm(transcript, Path(name).stem if name != "-" else "stdin")
+        return to_ctm(transcript, part_of(name).name if name != "-" else "stdin")
     return transcript.text + "\n"

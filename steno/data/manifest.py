@@ -1,8 +1,9 @@
 """The manifest: one JSON object a line, in NeMo's form, read lazily; or the index of a sharded corpus.
 
 Each line has ``audio_filepath`` (relative ones start at the manifest's folder), ``duration`` in seconds and
-``text``, and may have ``id``, ``speaker`` and further keys, which are kept. Only the position and the duration
-of each line stay in memory (12 bytes), so a million utterances open in seconds.
+``text``, and may have ``id``, ``speaker`` and further keys, which are kept. With ``offset``, in seconds, it is a
+part of its recording, and with ``channel``, which counts from 0, one channel of it. Only the position and the
+duration of each line stay in memory (12 bytes), so a million utterances open in seconds.
 """
 
 import hashlib
@@ -21,17 +22,18 @@ from steno.data.row import MAKE_ONE, checked_row
 from steno.data.shards.index import ShardIndex
 from steno.data.shards.layout import index_folder
 from steno.errors import ManifestError
+from steno.fragments import part_of
 from steno.storage import absolute, is_remote, local, shown, write_bytes
 
-_KNOWN = frozenset({"audio_filepath", "duration", "text", "id", "speaker"})
+_KNOWN = frozenset({"audio_filepath", "duration", "text", "id", "speaker", "offset", "channel"})
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording with its transcript.
+    """One recording, or a part of one, with its transcript.
 
-    ``audio`` is a file, a place in a store, or a place in a shard; ``duration`` is in seconds; ``text`` is None where
-    there is no transcript.
+    ``audio`` is a file, a place in a store, a place in a shard, or a part of one (:mod:`steno.fragments`);
+    ``duration`` is in seconds; ``text`` is None where there is no transcript.
     """
 
     id: str
@@ -214,12 +216,16 @@ def _parse(line: bytes, path: Path, number: int | None) -> dict[str, Any]:
 
 
 def _utterance(row: dict[str, Any], home: Path) -> Utterance:
-    audio = Path(row["audio_filepath"])
-    speaker = row.get("speaker")
+    part, duration = part_of(row["audio_filepath"]), float(row["duration"])
+    if (offset := row.get("offset")) is not None:
+        part = part._replace(start=float(offset), end=float(offset) + duration)
+    if (channel := row.get("channel")) is not None:
+        part = part._replace(channel=channel)
+    audio, speaker = part.path, row.get("speaker")
     return Utterance(
-        id=str(row.get("id") or audio.stem),
+        id=str(row.get("id") or part.name),
         audio=audio if audio.is_absolute() or is_remote(audio) else home / audio,
-        duration=float(row["duration"]),
+        duration=duration,
         text=row.get("text"),
         speaker=None if speaker is None else str(speaker),
         extra={key: value for key, value in row.items() if key not in _KNOWN},
@@ -227,12 +233,17 @@ def _utterance(row: dict[str, Any], home: Path) -> Utterance:
 
 
 def _row(utterance: Utterance, home: Path) -> dict[str, Any]:
-    audio = absolute(utterance.audio)
+    part = part_of(utterance.audio)
+    audio = absolute(part.recording)
     row: dict[str, Any] = {
         "audio_filepath": str(audio.relative_to(home)) if audio.is_relative_to(home) else shown(audio),
         "duration": round(utterance.duration, 6),
         "id": utterance.id,
     }
+    if part.start or part.end is not None:
+        row["offset"] = round(part.start, 6)
+    if part.channel is not None:
+        row["channel"] = part.channel
     if utterance.text is not None:
         row["text"] = utterance.text
     if utterance.speaker is not None:

@@ -11,8 +11,7 @@ def checked_row(row: Any, where: str) -> dict[str, Any]:
     """The line, if it is one of a manifest; ``where`` names it in errors.
 
     Raises:
-        ManifestError: it lacks its recording or its duration, a value is of another type, or it is a piece of a
-            recording.
+        ManifestError: it lacks its recording or its duration, or a value is of another type.
     """
     if not isinstance(row, dict) or not isinstance(row.get("audio_filepath"), str):
         raise ManifestError(f"{where}: no `audio_filepath`", MAKE_ONE)
@@ -21,9 +20,11 @@ def checked_row(row: Any, where: str) -> dict[str, Any]:
         raise ManifestError(f"{where}: `duration` is {duration!r}, not seconds", MAKE_ONE)
     if not isinstance(row.get("text"), str | None):
         raise ManifestError(f"{where}: `text` is {row['text']!r}, not a string")
-    if row.get("offset"):
+    offset, channel = row.get("offset"), row.get("channel")
+    if isinstance(offset, bool) or not (offset is None or (isinstance(offset, int | float) and 0 <= offset < 1e6)):
         raise ManifestError(
-            f"{where}: `offset` is {row['offset']!r}: a piece of a recording",
-            "Steno takes whole recordings: cut the piece out, as with ffmpeg -ss START -t SECONDS, and name its file.",
+            f"{where}: `offset` is {offset!r}, not seconds", "It says where in its recording a part begins."
         )
+    if isinstance(channel, bool) or not (channel is None or (isinstance(channel, int) and 0 <= channel < 10_000)):
+        raise ManifestError(f"{where}: `channel` is {channel!r}, not the number of one", "They count from 0.")
     return row

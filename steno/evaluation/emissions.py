@@ -13,6 +13,7 @@ from steno import audio
 from steno.data.manifest import Manifest, Utterance
 from steno.decoding.path import Emission
 from steno.errors import AudioError, ManifestError
+from steno.fragments import part_of
 from steno.runtime import Recognizer
 from steno.runtime.folder import CONFIG, ONNX, digest
 from steno.storage import cache_home
@@ -80,7 +81,7 @@ def emissions(recognizer: Recognizer, folder: Path, manifest: Manifest, limit: i
 def _state(recording: Path) -> str:
     """What changes when a recording does; nothing of one in a store, or in a shard."""
     try:
-        found = recording.stat()
+        found = part_of(recording).recording.stat()
     except OSError:
         return str(recording)
     return f"{recording} {found.st_size} {found.st_mtime_ns}"

@@ -16,8 +16,10 @@ from steno.storage.cache import cache_home, fetch
 from steno.storage.location import Place, parse
 from steno.storage.objects import Object
 
-TEXTS = frozenset({".txt", ".tsv", ".csv", ".tab"})
+TEXTS = frozenset({".txt", ".tsv", ".csv", ".tab", ".srt", ".vtt", ".ass", ".ssa", ".stm"})
 """Endings of the files that say what is spoken in a corpus."""
+
+_TEXT_NAMES = frozenset({"wav.scp", "text", "segments", "utt2spk"})  # Kaldi's
 
 _THREADS = 8
 
@@ -98,12 +100,17 @@ def layout(source: Path) -> Iterator[Layout]:
     with tempfile.TemporaryDirectory(prefix="steno-") as scratch:
         # The names above may mean something, such as a speaker.
         root = Path(scratch).resolve() / top.root / top.key
-        texts = {name} if single else {text for text in there if Path(text).suffix.lower() in TEXTS}
+        texts = {name} if single else set(filter(_is_text, there))
         fetch_into(top, {text: there[text] for text in texts}, root)
         for other in there.keys() - texts:
             (root / other).parent.mkdir(parents=True, exist_ok=True)
             (root / other).touch()
         yield Layout(root / name if single else root, root, top)
+
+
+def _is_text(name: str) -> bool:
+    path = Path(name)
+    return path.suffix.lower() in TEXTS or path.name in _TEXT_NAMES
 
 
 def recordings_below(path: str | os.PathLike[str], is_audio: Callable[[Path], bool]) -> list[str]:

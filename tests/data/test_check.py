@@ -301,6 +301,27 @@ def test_recordings_that_a_codec_went_over_are_told_apart(clean: Corpus, tmp_pat
     assert bandwidth(np.ones(1, np.float32), RATE) == 0
 
 
+def test_parts_of_recordings_are_checked_by_themselves(tmp_path: Path) -> None:
+    long = np.concatenate([sound(seed) for seed in range(5)])
+    soundfile.write(tmp_path / "long.wav", long, RATE)
+    write_manifest(
+        tmp_path / "m.jsonl",
+        [
+            *(Utterance(f"p{n}", tmp_path / f"long.wav#t={2 * n},{2 * n + 2}", 2.0, sentence(n)) for n in range(4)),
+            Utterance("over", tmp_path / "long.wav#t=8,10.4", 2.4, sentence(4)),
+            Utterance("beyond", tmp_path / "long.wav#t=9,11", 2.0, sentence(5)),
+            Utterance("gone", tmp_path / "none.wav#t=0,2", 2.0, sentence(6)),
+        ],
+    )
+    report = check(tmp_path / "m.jsonl")
+    assert found(report) == {("wrong-duration", "over"), ("unreadable-audio", "beyond"), ("missing-audio", "gone")}
+    fixed = write_fixed(report, tmp_path / "clean.jsonl")
+    assert (fixed.kept, fixed.corrected, fixed.left_out) == (5, 1, 2)
+    assert not check(fixed.path).problems
+    over = list(Manifest(fixed.path))[-1]
+    assert (over.id, over.duration, over.audio.name) == ("over", 2.0, "long.wav#t=8,10")
+
+
 def test_processes_report_the_same_as_this_one(planted: Corpus) -> None:
     path = planted.write()
     seen: list[tuple[int, int]] = []

@@ -143,11 +143,42 @@ def test_a_million_rows_open_in_little_memory(tmp_path: Path) -> None:
     assert megabytes < 300
 
 
-def test_a_piece_of_a_recording_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "m.jsonl"
-    path.write_text('{"audio_filepath": "a.wav", "duration": 4, "text": "a", "offset": 0.0}\n')
-    assert Manifest(path)[0].duration == 4
-    path.write_text('{"audio_filepath": "a.wav", "duration": 4, "text": "a", "offset": 2.5}\n')
-    with pytest.raises(ManifestError, match=r"m\.jsonl:1: `offset` is 2\.5") as refused:
+def test_rows_may_be_parts_of_recordings(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "m.jsonl",
+        '{"audio_filepath": "a.wav", "duration": 4, "text": "a", "offset": null}',
+        '{"audio_filepath": "a.wav", "duration": 4, "text": "a", "offset": 0}',
+        '{"audio_filepath": "a.wav", "duration": 1.5, "text": "b", "offset": 2.5, "channel": 1, "lang": "en"}',
+        '{"audio_filepath": "a.wav", "duration": 4, "text": "c", "channel": 0}',
+    )
+    whole, first, later, left = Manifest(path)
+    assert whole.audio == tmp_path / "a.wav"
+    assert first.audio == tmp_path / "a.wav#t=0,4"
+    assert later.audio == tmp_path / "a.wav#t=2.5,4&channel=1"
+    assert left.audio == tmp_path / "a.wav#channel=0"
+    assert [row.id for row in (whole, first, later, left)] == [
+        "a",
+        "a-0.00-4.00",
+        "a-2.50-4.00-channel1",
+        "a-channel0",
+    ]
+    assert later.extra == {"lang": "en"}
+    write_manifest(tmp_path / "again.jsonl", [whole, first, later, left])
+    assert list(Manifest(tmp_path / "again.jsonl")) == [whole, first, later, left]
+    assert '"audio_filepath":"a.wav"' in (tmp_path / "again.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("offset", "-1", "`offset` is -1, not seconds"),
+        ("offset", '"2"', "`offset` is '2', not seconds"),
+        ("offset", "true", "`offset` is True, not seconds"),
+        ("channel", "1.5", "`channel` is 1.5, not the number of one"),
+        ("channel", "-1", "`channel` is -1, not the number of one"),
+    ],
+)
+def test_what_says_no_part_is_refused(key: str, value: str, said: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.jsonl", f'{{"audio_filepath": "a.wav", "duration": 4, "{key}": {value}}}')
+    with pytest.raises(ManifestError, match=f"m.jsonl:1: {said}"):
         Manifest(path)
-    assert "ffmpeg" in str(refused.value)

@@ -12,7 +12,8 @@ def prepare(
     source: Path = typer.Argument(help="A folder or a table of recordings with transcripts, also s3://… or az://…."),
     out: Path = typer.Option(..., help="The manifest to write (JSONL), also s3://… or az://…."),
     format: str | None = typer.Option(
-        None, help="librispeech, commonvoice, ljspeech, table or folder; found out if left out."
+        None,
+        help="librispeech, commonvoice, ljspeech, table, folder, subtitles, kaldi or stm; found out if left out.",
     ),
     text_column: str | None = typer.Option(None, help="Column of a table that holds the transcripts."),
     path_column: str | None = typer.Option(None, help="Column of a table that holds the recordings' paths."),

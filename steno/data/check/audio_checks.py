@@ -13,6 +13,7 @@ from steno import audio
 from steno.data.check.problems import Finding, Kind, Severity
 from steno.data.check.settings import Settings
 from steno.errors import AudioError
+from steno.fragments import part_of
 from steno.levels import bandwidth, decibels, frame_powers, framed, spread
 from steno.storage import is_remote
 from steno.storage.members import is_member, open_file
@@ -82,15 +83,16 @@ def digest(*parts: bytes | memoryview) -> int:
 def check_audio(path: Path, settings: Settings) -> tuple[Levels | None, list[Finding]]:
     """Decode a recording and check it; without levels if it cannot be used at all."""
     try:
-        if not (is_remote(path) or is_member(path) or path.exists()):
-            return None, [Finding(Kind.MISSING_AUDIO, f"{path}: no such file")]
+        recording = part_of(path).recording
+        if not (is_remote(path) or is_member(recording) or recording.exists()):
+            return None, [Finding(Kind.MISSING_AUDIO, f"{recording}: no such file")]
         stated = audio.duration(path)
         if stated > max(settings.max_seconds, _DECODED_AT_MOST):
             return None, [_too_long(stated, settings)]
-        with open_file(path) as file:
+        with open_file(recording) as file:
             rate = int(soundfile.info(file).samplerate)
         levels = measure(audio.load(path, rate), rate)
-        cut = lacks_end(path)
+        cut = recording == path and lacks_end(path)  # a part of one that was cut is whole, if it can be decoded
     except AudioError as error:
         return None, [Finding(Kind.UNREADABLE_AUDIO, error.message)]
     except OSError as error:

@@ -79,8 +79,6 @@ def _kept(report: Report) -> Iterator[tuple[Utterance, bool]]:
     rows = ((line, row) for line, row in read_rows(report.scan.path) if isinstance(row, Utterance))
     for index, (line, utterance) in enumerate(rows):
         wrong = errors.get(line, set())
-        if "offset" in utterance.extra and Kind.WRONG_DURATION in corrections.get(line, set()):
-            continue  # a piece of a recording, whose text is not all that is said in it
         if wrong - DUPLICATES or utterance.id in ids or int(audio[index]) in digests:
             continue
         ids.add(utterance.id)

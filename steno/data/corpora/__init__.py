@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from steno.data.corpora import commonvoice, folder, librispeech, ljspeech, table
+from steno.data.corpora import commonvoice, folder, kaldi, librispeech, ljspeech, stm, subtitles, table
 from steno.data.corpora.base import Columns, Format, Problem, Row
 from steno.errors import ManifestError
 
 __all__ = ["FORMATS", "Columns", "Format", "Problem", "Row", "find_format"]
 
-FORMATS = {module.FORMAT.name: module.FORMAT for module in (librispeech, commonvoice, ljspeech, table, folder)}
+_LAYOUTS = (librispeech, commonvoice, ljspeech, table, folder, subtitles, kaldi, stm)
+
+FORMATS = {module.FORMAT.name: module.FORMAT for module in _LAYOUTS}
 """Every layout by its name."""
 
 

@@ -1,12 +1,18 @@
-"""CSV and TSV files with a header, a column of paths and a column of texts."""
+"""CSV and TSV files with a header, a column of paths and a column of texts.
+
+With columns of times, or of a channel, a row is a part of its recording.
+"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from steno.data.corpora import commonvoice
 from steno.data.corpora.base import Columns, Format, Problem, Row
 from steno.data.corpora.delimited import Record, delimiter_of, first_line, read_text, records, split
+from steno.data.corpora.times import PartError, channel, part, seconds
 from steno.errors import ManifestError
+from steno.fragments import Part
 from steno.storage import is_remote
 
 _IN_FOLDER = frozenset({".csv", ".tsv"})
@@ -17,8 +23,10 @@ PATHS = (
 )
 TEXTS = ("text", "transcript", "sentence", "transcription", "transcripts", "utterance", "target")
 IDS = ("id", "utterance_id", "utt_id", "uttid")
-PIECES = ({"start", "end"}, {"start_time", "end_time"}, {"begin", "end"}, {"onset", "offset"}, {"offset", "duration"})
-"""Columns of tables whose rows are pieces of recordings."""
+STARTS = ("start", "start_time", "begin", "begin_time", "onset", "start_ms", "begin_ms")
+ENDS = ("end", "end_time", "stop", "end_ms", "stop_ms")
+LENGTHS = ("duration", "length", "duration_ms", "length_ms")
+CHANNELS = ("channel",)
 SPEAKERS = ("speaker", "speaker_id", "speaker_name", "spk", "spk_id", "client_id")
 
 
@@ -44,49 +52,114 @@ def _recognises(source: Path) -> bool:
 def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
     tables = _tables(source)
     if len(tables) != 1:
-        names = f": {', '.join(path.name for path in tables)}" if tables else ""
-        raise ManifestError(f"{source}: holds {len(tables)} tables, not one{names}", "Give the file itself.")
+        there = f": {', '.join(path.name for path in tables)}" if tables else ""
+        raise ManifestError(f"{source}: holds {len(tables)} tables, not one{there}", "Give the file itself.")
     path = tables[0]
     text = read_text(path)
     rows = records(text, delimiter_of(text.split("\n", 1)[0]), path)
     header = next((row for row in rows if isinstance(row, Record)), None)
     if header is None:
         raise ManifestError(f"{path}: the table is empty", "Its first line names the columns.")
-    columns_there = [name.strip() for name in header.fields]
-    there = {name.casefold() for name in columns_there}
-    if piece := next((names for names in PIECES if names <= there), None):
-        raise ManifestError(
-            f"{path}:1: the columns {' and '.join(sorted(piece))} say that its rows are pieces of recordings",
-            "Steno takes whole recordings: cut the pieces out, as with ffmpeg -ss START -to END, and name their files. "
-            "If the rows are whole recordings, take these columns out.",
-        )
-    at_path = _column(path, columns_there, columns.path, PATHS, "--path-column", "paths")
-    at_text = _column(path, columns_there, columns.text, TEXTS, "--text-column", "transcripts")
-    at_id, at_speaker = _optional(columns_there, IDS), _optional(columns_there, SPEAKERS)
-    for row in rows:
-        yield (
-            row
-            if isinstance(row, Problem)
-            else _row(path, row, len(columns_there), at_path, at_text, at_id, at_speaker)
-        )
-
-
-def _row(
-    path: Path, record: Record, width: int, at_path: int, at_text: int, at_id: int | None, at_speaker: int | None
-) -> Row | Problem:
-    where, fields = f"{path}:{record.line}", [field.strip() for field in record.fields]
-    if len(fields) != width:
-        return Problem(where, f"{len(fields)} columns, the header has {width}")
-    if not fields[at_path]:
-        return Problem(where, "no path")
-    recording = Path(fields[at_path]).expanduser()
-    return Row(
-        id=(fields[at_id] if at_id is not None else "") or recording.stem,
-        audio=recording if recording.is_absolute() or is_remote(recording) else path.parent / recording,
-        text=fields[at_text],
-        where=where,
-        speaker=(fields[at_speaker] if at_speaker is not None else "") or None,
+    names = [name.strip() for name in header.fields]
+    places = _Places(
+        width=len(names),
+        path=_column(path, names, columns.path, PATHS, "--path-column", "paths"),
+        text=_column(path, names, columns.text, TEXTS, "--text-column", "transcripts"),
+        id=_optional(names, IDS),
+        speaker=_optional(names, SPEAKERS),
+        times=_times(path, names),
+        channel=_optional(names, CHANNELS),
     )
+    for row in rows:
+        yield row if isinstance(row, Problem) else _row(path, row, places)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Columns that say which part of its recording a row is: ``stop`` is its end, or its length."""
+
+    start: int
+    stop: int
+    is_length: bool
+    start_scale: float
+    stop_scale: float
+
+    def of(self, fields: list[str]) -> tuple[float, float]:
+        """Seconds at which the part begins and ends."""
+        start = seconds(fields[self.start], self.start_scale)
+        stop = seconds(fields[self.stop], self.stop_scale)
+        return start, start + stop if self.is_length else stop
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Which column holds what, and how many there are."""
+
+    width: int
+    path: int
+    text: int
+    id: int | None
+    speaker: int | None
+    times: _Times | None
+    channel: int | None
+
+
+def _times(path: Path, names: list[str]) -> _Times | None:
+    """The columns of times; None where a row is a whole recording.
+
+    ``offset`` is where a part begins, or where it ends if there is an ``onset``.
+    """
+    there = {name.casefold() for name in names}
+    starts, ends = (STARTS, (*ENDS, "offset")) if "onset" in there else ((*STARTS, "offset"), ENDS)
+    start, end, length = (_optional(names, usual) for usual in (starts, ends, LENGTHS))
+    if start is None and end is None:
+        return None
+    stop = length if end is None else end
+    if start is None:
+        raise _lacks(path, f"end of parts, but none for their begin: {', '.join(starts)}")
+    if stop is None:
+        raise _lacks(path, f"begin of parts, but none for their end or length: {', '.join((*ENDS, *LENGTHS))}")
+    scales = [0.001 if names[at].casefold().endswith("_ms") else 1.0 for at in (start, stop)]
+    return _Times(start, stop, end is None, *scales)
+
+
+def _lacks(path: Path, what: str) -> ManifestError:
+    return ManifestError(
+        f"{path}:1: has a column for the {what}", "If the rows are whole recordings, take the column of times out."
+    )
+
+
+def _row(path: Path, record: Record, places: _Places) -> Row | Problem:
+    where, fields = f"{path}:{record.line}", [field.strip() for field in record.fields]
+    if len(fields) != places.width:
+        return Problem(where, f"{len(fields)} columns, the header has {places.width}")
+    if not fields[places.path]:
+        return Problem(where, "no path")
+    recording = Path(fields[places.path]).expanduser()
+    if not (recording.is_absolute() or is_remote(recording)):
+        recording = path.parent / recording
+    try:
+        spoken = _part(recording, fields, places)
+    except PartError as error:
+        return Problem(where, str(error))
+    return Row(
+        id=_at(fields, places.id) or spoken.name,
+        audio=spoken.path,
+        text=fields[places.text],
+        where=where,
+        speaker=_at(fields, places.speaker) or None,
+    )
+
+
+def _part(recording: Path, fields: list[str], places: _Places) -> Part:
+    """What of its recording a row is."""
+    start, end = places.times.of(fields) if places.times is not None else (0.0, None)
+    text = _at(fields, places.channel)
+    return part(recording, start, end, channel(text) if text else None)
+
+
+def _at(fields: list[str], place: int | None) -> str:
+    return "" if place is None else fields[place]
 
 
 def _column(path: Path, names: list[str], wanted: str | None, usual: Sequence[str], flag: str, what: str) -> int:
@@ -115,7 +188,8 @@ def _optional(names: list[str], usual: Sequence[str]) -> int | None:
 
 FORMAT = Format(
     name="table",
-    accepts="a CSV or TSV file whose first line names a column of paths and one of texts, or the folder of one",
+    accepts="a CSV or TSV file whose first line names a column of paths and one of texts, and maybe of times, or the "
+    "folder of one",
     recognises=_recognises,
     read=_read,
 )

@@ -10,6 +10,7 @@ import soundfile
 from steno import audio
 from steno.data.manifest import Utterance
 from steno.errors import AudioError, StorageError
+from steno.fragments import part_of
 from steno.storage.members import open_file
 
 Encoding = Literal["as-is", "flac", "opus"]
@@ -31,8 +32,16 @@ class Packed:
 
 
 def pack(utterance: Utterance, encoding: Encoding) -> Packed:
-    """Read a recording, and write it anew if that is asked: 16 kHz, one channel."""
+    """Read a recording, and write it anew if that is asked: 16 kHz, one channel.
+
+    A part of a recording is always written anew: as FLAC of the recording's own rate, if nothing else is asked.
+    """
+    recording = part_of(utterance.audio).recording
     try:
+        if encoding == "as-is" and recording != utterance.audio:
+            with open_file(recording) as file:
+                rate = int(soundfile.info(file).samplerate)
+            return Packed(utterance, ".flac", _encoded(audio.load(utterance.audio, rate), "flac", rate))
         if encoding == "as-is":
             with open_file(utterance.audio) as file:
                 data = file.read()
@@ -54,9 +63,9 @@ def crashed(utterance: Utterance) -> Packed:
     return Packed(utterance, problem=f"{audio.describe(utterance.audio)}: ended the process that decoded it")
 
 
-def _encoded(samples: audio.Samples, encoding: Encoding) -> bytes:
+def _encoded(samples: audio.Samples, encoding: Encoding, rate: int = audio.SAMPLE_RATE) -> bytes:
     out = io.BytesIO()
     container, subtype = _SUBTYPES[encoding]
     level = {"compression_level": _OPUS_COMPRESSION} if encoding == "opus" else {}
-    soundfile.write(out, samples, audio.SAMPLE_RATE, format=container, subtype=subtype, **level)
+    soundfile.write(out, samples, rate, format=container, subtype=subtype, **level)
     return out.getvalue()

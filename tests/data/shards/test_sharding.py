@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import tiny
 
 from steno import audio
@@ -120,6 +121,23 @@ def test_recordings_are_written_anew(encoding: Any, tones: Path, tmp_path: Path)
             members = tar.getmembers()
         kilobits = 8 * sum(one.size for one in members if one.name.endswith(".opus")) / seconds / 1000
         assert 10 < kilobits < 50
+
+
+@pytest.mark.parametrize("encoding", ["as-is", "flac"])
+def test_parts_of_recordings_are_cut_out(encoding: Any, tmp_path: Path) -> None:
+    samples = np.random.default_rng(5).normal(0, 0.1, (5 * 8000, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "call.wav", samples, 8000)
+    rows = [
+        Utterance("one", tmp_path / "call.wav#t=0,1.5&channel=1", 1.5, "a"),
+        Utterance("two", tmp_path / "call.wav#t=2,4", 2.0, "b"),
+    ]
+    write_manifest(tmp_path / "m.jsonl", rows)
+    shard(Manifest(tmp_path / "m.jsonl"), tmp_path / "shards", encoding=encoding)
+    found = list(Manifest(tmp_path / "shards"))
+    assert [row.audio.suffix for row in found] == [".flac", ".flac"]
+    for row, whole in zip(found, rows, strict=True):
+        assert (row.id, row.duration, row.text) == (whole.id, whole.duration, whole.text)
+        np.testing.assert_allclose(audio.load(row.audio), audio.load(whole.audio), atol=1e-3)
 
 
 def test_shuffled_is_another_order_of_the_same(sharded: Path, tones: Path, tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Recordings with subtitles of the same name beside each: every cue is a part of its recording."""
+
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pysubs2
+
+from steno.data.corpora.base import NO_RECORDING, NO_TRANSCRIPT, Columns, Format, Problem, Row, recordings, walk
+from steno.data.corpora.delimited import NOT_UTF8, is_text, read_text
+from steno.data.corpora.times import PartError, part
+from steno.errors import ManifestError
+
+ENDINGS = frozenset({".srt", ".vtt", ".ass", ".ssa"})
+# What cues hold beside speech: [laughs], (music), the dash or the name before a speaker's words, the note of a song.
+_NOT_SPOKEN = re.compile(r"\[[^\]]*\]|\([^)]*\)|♪|^\s*(?:-|>>+)\s*|^\s*[A-Z][A-Z .'-]*:\s", re.MULTILINE)
+
+
+def _recognises(source: Path) -> bool:
+    if source.is_file():
+        return source.suffix.lower() in ENDINGS
+    return any(recordings(folder, names)[0].keys() & _subtitles(folder, names).keys() for folder, names in walk(source))
+
+
+def _stems(transcript: Path) -> list[str]:
+    """What its recording may be called: talk.en.vtt belongs to ``talk.en``, else to ``talk``."""
+    return [transcript.stem, Path(transcript.stem).stem]
+
+
+def _subtitles(folder: Path, names: list[str]) -> dict[str, Path]:
+    """Subtitles by the name of their recording; of several the first, and of one's own name before of a language."""
+    there = [folder / name for name in reversed(names) if Path(name).suffix.lower() in ENDINGS]
+    return {_stems(path)[1]: path for path in there} | {path.stem: path for path in there}
+
+
+def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
+    if source.is_file():
+        yield from _alone(source)
+        return
+    for folder, names in walk(source):
+        found, problems = recordings(folder, names)
+        yield from problems
+        texts = _subtitles(folder, names)
+        for stem, recording in sorted(found.items()):
+            if stem in texts:
+                yield from _cues(recording, texts[stem])
+            else:
+                yield Problem(str(recording), NO_TRANSCRIPT)
+        for path in sorted({path for path in texts.values() if not found.keys() & set(_stems(path))}):
+            yield Problem(str(path), NO_RECORDING)
+
+
+def _alone(transcript: Path) -> Iterator[Row | Problem]:
+    found, _ = recordings(transcript.parent, sorted(path.name for path in transcript.parent.iterdir()))
+    recording = next((found[stem] for stem in _stems(transcript) if stem in found), None)
+    if recording is None:
+        yield Problem(str(transcript), NO_RECORDING)
+    else:
+        yield from _cues(recording, transcript)
+
+
+def _cues(recording: Path, transcript: Path) -> Iterator[Row | Problem]:
+    try:
+        text = read_text(transcript)
+        cues = pysubs2.SSAFile.from_string(text)
+    except ManifestError as error:
+        yield Problem(str(transcript), error.message)
+        return
+    except (pysubs2.exceptions.Pysubs2Error, ValueError):
+        cues = pysubs2.SSAFile()
+    if not any(not cue.is_comment for cue in cues):
+        yield Problem(str(transcript), "holds no cues of SRT, WebVTT or SSA")
+    for cue in cues:
+        if not cue.is_comment:
+            yield _row(recording, cue, f"{transcript} at {pysubs2.time.ms_to_str(cue.start, fractions=True)}")
+
+
+def _row(recording: Path, cue: pysubs2.SSAEvent, where: str) -> Row | Problem:
+    text = html.unescape(cue.plaintext)
+    if not is_text(text):
+        return Problem(where, NOT_UTF8)
+    if "-->" in text:
+        return Problem(where, "the times of the cue after it cannot be read")
+    try:
+        spoken = part(recording, cue.start / 1000, cue.end / 1000)
+    except PartError as error:
+        return Problem(where, str(error))
+    return Row(spoken.name, spoken.path, " ".join(_NOT_SPOKEN.sub(" ", text).split()), where, cue.name or None)
+
+
+FORMAT = Format(
+    name="subtitles",
+    accepts="recordings with subtitles of the same name beside each (talk.mp3, talk.srt or talk.en.vtt), or one .srt",
+    recognises=_recognises,
+    read=_read,
+)
