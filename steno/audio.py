@@ -134,6 +134,20 @@ def duration(path: str | PathLike[str]) -> float:
     return (total if part.end is None else min(part.end, total)) - part.start
 
 
+def channels(path: str | PathLike[str]) -> int:
+    """How many channels a recording has; a part that is one channel has one.
+
+    Raises:
+        AudioError: as :func:`load`.
+    """
+    if part_of(path).channel is not None:
+        return 1
+    try:
+        return int(soundfile.info(_openable(path)).channels)
+    except _FAILURES as error:
+        raise _unreadable(path, describe(path), error) from error
+
+
 def is_audio(path: Path) -> bool:
     """Whether the name ends like a recording's."""
     return path.suffix.lower() in SUFFIXES

@@ -33,6 +33,9 @@ def transcribe(
     out: Annotated[
         Path | None, typer.Option(help="A folder: one file for each recording, instead of standard output.")
     ] = None,
+    channels: Annotated[
+        bool, typer.Option("--channels", help="Each channel by itself, as of a call with one for each speaker.")
+    ] = False,
     *,
     asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -42,7 +45,7 @@ def transcribe(
     from steno.data.shards.index import in_shards
     from steno.errors import DecodingError
     from steno.runtime import Recognizer
-    from steno.runtime.files import expand, transcribe_files
+    from steno.runtime.files import by_channel, expand, transcribe_files
     from steno.tracking.registry import resolve
 
     if out is not None:
@@ -50,6 +53,10 @@ def transcribe(
     if asked.nbest > 1 and format != "json":
         raise DecodingError(f"--format {format} has no room for --nbest {asked.nbest}", "Use --format json.")
     names = [name for file in files for name in in_shards(file) or expand([file])]
+    if channels:
+        if "-" in names:
+            raise DecodingError("--channels does not go with standard input", "Name a file.")
+        names = by_channel(names)
     if out is None and format in ("srt", "vtt") and len(names) > 1:
         raise DecodingError(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."

@@ -15,6 +15,7 @@ from steno import audio, storage
 from steno.audio import Samples, Source
 from steno.decoding.transcript import Alternative, Transcript
 from steno.errors import AudioError, StenoError
+from steno.fragments import part_of
 from steno.runtime.recognizer import Recognizer
 from steno.runtime.vad import segments
 
@@ -182,6 +183,26 @@ def expand(arguments: Sequence[str]) -> list[str]:
             )
         names += found
     return names
+
+
+def by_channel(names: Sequence[str]) -> list[str]:
+    """Each channel of a recording by itself, ``call.wav#channel=0`` and so on.
+
+    One with a single channel stays as it is, and so does one that cannot be read, so that its error has its place
+    among the results.
+    """
+    return [part for name in names for part in _channels(name)]
+
+
+def _channels(name: str) -> list[str]:
+    try:
+        count = audio.channels(name)
+    except AudioError:
+        count = 1
+    if count == 1:
+        return [name]
+    whole = part_of(name)
+    return [str(whole._replace(channel=channel).path) for channel in range(count)]
 
 
 def _mode(path: Path) -> int:

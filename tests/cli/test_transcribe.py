@@ -5,7 +5,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import tiny
 
 from steno import audio
@@ -148,3 +150,27 @@ def test_numbers_that_cannot_be_are_said_in_a_line(steno: Callable, model: Path,
             assert ran.code == 2
             assert "`word_score`: " in ran.err
             assert "pydantic" not in ran.err
+
+
+def test_parts_and_channels_of_recordings(
+    steno: Callable, model: Path, expected: dict[str, str], tmp_path: Path
+) -> None:
+    first, second, *_ = expected
+    left, right = audio.load(first), audio.load(second)
+    both = np.zeros((len(left) + len(right), 2), dtype=np.float32)
+    both[: len(left), 0], both[len(left) :, 1] = left, right
+    soundfile.write(tmp_path / "call.wav", both, audio.SAMPLE_RATE, subtype="FLOAT")
+    cut = len(left) / audio.SAMPLE_RATE
+    files = [f"{tmp_path}/call.wav#t=0,{cut}&channel=0", f"{tmp_path}/call.wav#t={cut}&channel=1"]
+    ran = steno("transcribe", *files, "--model", model)
+    assert ran.out.splitlines() == [f"{files[0]}\t{expected[first]}", f"{files[1]}\t{expected[second]}"]
+    ran = steno("transcribe", tmp_path / "call.wav", first, "--channels", "--model", model)
+    names = [line.split("\t")[0] for line in ran.out.splitlines()]
+    assert names == [f"{tmp_path}/call.wav#channel=0", f"{tmp_path}/call.wav#channel=1", first]
+    ran = steno("transcribe", *files, "--model", model, "--out", tmp_path / "texts")
+    assert ran.code == 0
+    assert sorted(path.name for path in (tmp_path / "texts").iterdir()) == [
+        f"call-0.00-{cut:.2f}-channel0.txt",
+        f"call-{cut:.2f}-channel1.txt",
+    ]
+    assert steno("transcribe", "-", "--channels", "--model", model, stdin=b"").code == 2
