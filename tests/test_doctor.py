@@ -203,7 +203,7 @@ def test_the_command_prints_every_check_and_its_remedy() -> None:
     headings = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
     assert headings[:3] == ["base", "train", "demo"]
     assert headings[-2:] == ["store", "machine"]
-    assert {"lm", "serve", "mic", "s3", "azure", "ray", "wav2vec2"} == set(headings[3:-2])
+    assert {"lm", "serve", "mic", "s3", "azure", "batch", "ray", "wav2vec2"} == set(headings[3:-2])
     assert "steno track" in done.stdout
 
 

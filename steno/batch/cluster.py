@@ -5,40 +5,22 @@ import os
 import time
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
 
 from steno.batch.source import Item
+from steno.batch.tasks import RETRIES, Done, Task, tried
 from steno.batch.worker import Model, Transcriber, as_rows, packed
 from steno.cores import usable_cores
 from steno.errors import StenoError
 
-RETRIES = 2
-"""Times that a part is tried again after its actor died."""
+LOCAL = "local"
 
 _STARTS = 3
 _STORE_BYTES = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Recordings that are transcribed together, and a number to tell them from others."""
-
-    number: int
-    items: Sequence[Item]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of a task: its part as Parquet, or why there is none."""
-
-    number: int
-    part: bytes | None
-    reason: str = ""
 
 
 class RayEngine:
@@ -92,11 +74,7 @@ class _Actor:
         self._transcriber = Transcriber(model, name)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        part, reason = b"", ""
-        try:
-            part = self._transcriber(_unpack(row["items"]))
-        except Exception as error:  # a part's failure is told, and its recordings are tried one by one
-            reason = str(error) or type(error).__name__
+        part, reason = tried(self._transcriber, _unpack(row["items"]))
         return {"number": row["number"], "part": part, "reason": reason}
 
 
@@ -109,8 +87,8 @@ def _unpack(data: bytes) -> list[Item]:
 
 
 @contextmanager
-def connected(model: Model, name: str, actors: int | None, address: str | None) -> Iterator[RayEngine]:
-    """An engine on a cluster of this machine, reachable from this machine only, or on the one at ``address``.
+def connected(model: Model, name: str, actors: int | None, address: str) -> Iterator[RayEngine]:
+    """An engine on the cluster at ``address``; :data:`LOCAL` is a new one, reachable from this machine only.
 
     ``actors`` of None is one for each core.
 
@@ -118,7 +96,7 @@ def connected(model: Model, name: str, actors: int | None, address: str | None) 
         StenoError: the cluster does not start, or is not there.
         ModuleNotFoundError: without the extra ``ray``.
     """
-    if address is None:
+    if address == LOCAL:
         cores = usable_cores()
         actors = actors or cores
         _start(actors)
@@ -149,7 +127,7 @@ def _start(actors: int) -> None:
         try:
             ray.init(
                 # Without it Ray would join whatever cluster this machine belongs, or once belonged, to.
-                address="local",
+                address=LOCAL,
                 num_cpus=actors,
                 include_dashboard=False,
                 object_store_memory=_STORE_BYTES,

@@ -1,29 +1,20 @@
 """One run of ``steno batch``: what is missing is transcribed, part by part, then the tables are written."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from steno import storage
 from steno.batch import table
-from steno.batch.cluster import Done, Task
 from steno.batch.merge import Counts, check_target, merge, parts_path
 from steno.batch.parts import Parts, parts_at
 from steno.batch.plan import PLAN, Plan, check_same
 from steno.batch.source import Source
+from steno.batch.tasks import Done, Engine, Task
 from steno.errors import StenoError
 from steno.storage import objects
-
-
-class Engine(Protocol):
-    """Who transcribes; :class:`steno.batch.cluster.RayEngine`."""
-
-    def run(self, tasks: Iterable[Task]) -> Iterator[Done]:
-        """Tasks as they are done, in any order; some may be left out."""
-
 
 Progress = Callable[[int, float], None]
 """Called with recordings, and seconds of audio where they are known, that were done."""

@@ -115,7 +115,8 @@ _EXTRA_OF = {
         ("torch", "lightning_fabric", "matplotlib", "mlflow", "psutil", "onnx", "optuna", "sentencepiece"), "train"
     ),
     **dict.fromkeys(("av", "fastapi", "multipart", "prometheus_client", "uvicorn"), "serve"),
-    **dict.fromkeys(("pyarrow", "ray"), "ray"),
+    "pyarrow": "batch",
+    "ray": "ray",
     **dict.fromkeys(("adlfs", "azure"), "azure"),
     "espeakng_loader": "demo",
     "flashlight": "lm",

@@ -9,6 +9,9 @@ from steno.cli.decoding import takes_options
 from steno.cli.model import Model
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from steno.batch.tasks import Engine
     from steno.decoding.options import DecodingOptions
 
 
@@ -23,13 +26,14 @@ def batch(
         int | None, typer.Option(min=1, help="Recognisers at work, each on one core; one a core by default.")
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="A Ray cluster: HOST:PORT, ray://HOST:PORT or auto; this machine by default.")
+        str | None,
+        typer.Option(help="A Ray cluster: HOST:PORT, ray://HOST:PORT, auto, or local; without it, processes here."),
     ] = None,
     *,
     asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
-    """Transcribe a great deal on Ray. After a stop the same command goes on; files that fail are listed apart."""
+    """Transcribe a great deal. After a stop the same command goes on; files that fail are listed apart."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -41,13 +45,18 @@ def batch(
     )
 
     from steno import storage
-    from steno.batch.cluster import connected
+    from steno.batch import cluster, processes
     from steno.batch.merge import check_target, failed_path
     from steno.batch.plan import Plan
     from steno.batch.run import Job, transcribe_all
     from steno.batch.source import open_source
     from steno.batch.worker import describe
     from steno.tracking.registry import resolve
+
+    def start() -> "AbstractContextManager[Engine]":
+        if address is None:
+            return processes.started(sent, name, actors)
+        return cluster.connected(sent, name, actors, address)
 
     check_target(to)
     sent, name, settled = describe(resolve(model, uri), asked)
@@ -67,9 +76,7 @@ def batch(
             progress.update(task, advance=count, audio=f"{seconds / 3600:.1f} h" if seconds else "")
 
         try:
-            counts = transcribe_all(
-                Job(recordings, to, plan, asked.nbest), lambda: connected(sent, name, actors, address), advance
-            )
+            counts = transcribe_all(Job(recordings, to, plan, asked.nbest), start, advance)
         except KeyboardInterrupt:
             typer.echo("what is done is kept; the same command goes on", err=True)
             raise

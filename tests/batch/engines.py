@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from steno.batch.cluster import Done, Task
+from steno.batch.tasks import Done, Task
 from steno.batch.worker import Model, Transcriber
 
 

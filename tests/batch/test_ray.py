@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
-import pytest
 
 from steno import audio
 from steno.data.manifest import Manifest, write_manifest
@@ -43,11 +42,12 @@ def wait_for(what: Callable[[], bool], driver: "subprocess.Popen[str]", seconds:
 
 def test_a_killed_actor_costs_nothing_but_time(tones: Path, model: Path, tmp_path: Path) -> None:
     few = list(Manifest(tones / "train.jsonl"))
-    many = [replace(row, id=f"{row.id}-{n}", audio=row.audio.resolve()) for n in range(40) for row in few]
+    many = [replace(row, id=f"{row.id}-{n}", audio=row.audio.resolve()) for n in range(20) for row in few]
     gone = replace(few[0], id="gone", audio=tmp_path / "gone.wav")
     write_manifest(tmp_path / "many.jsonl", [*many[:100], gone, *many[100:]])
     out = tmp_path / "texts.jsonl"
-    command = [sys.executable, DRIVER, "batch", tmp_path / "many.jsonl", "--model", model, "--to", out, "--actors", "2"]
+    command = [sys.executable, DRIVER, "batch", tmp_path / "many.jsonl", "--model", model, "--to", out]
+    command += ["--address", "local", "--actors", "2"]
     parts = tmp_path / "texts.jsonl.parts"
     with subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
@@ -57,10 +57,10 @@ def test_a_killed_actor_costs_nothing_but_time(tones: Path, model: Path, tmp_pat
         os.kill(victim.pid, signal.SIGKILL)
         done = len(list(parts.glob("part-*")))
         said, told = driver.communicate(timeout=300)
-    assert done < 300, "the actor was killed after the work was done"
+    assert done < 150, "the actor was killed after the work was done"
     assert driver.returncode == 1, told
-    assert "960 recordings" in said
-    assert told.splitlines()[-1] == f"1 of 961 could not be transcribed: {tmp_path / 'texts.failed.jsonl'}"
+    assert "480 recordings" in said
+    assert told.splitlines()[-1] == f"1 of 481 could not be transcribed: {tmp_path / 'texts.failed.jsonl'}"
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["id"] for row in rows] == [row.id for row in many]
     transcripts = Recognizer(model).transcribe([audio.load(row.audio) for row in few])
@@ -69,23 +69,3 @@ def test_a_killed_actor_costs_nothing_but_time(tones: Path, model: Path, tmp_pat
     assert not wrong
     assert json.loads((tmp_path / "texts.failed.jsonl").read_text())["id"] == "gone"
     assert not parts.exists()
-
-
-def test_mistakes_are_told_before_ray_starts(
-    steno: Callable, model: Path, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("steno.batch.cluster._start", lambda actors: pytest.fail("Ray was started"))
-    manifest = tones / "dev.jsonl"
-    for arguments, said in (
-        ((manifest, "--model", model, "--to", tmp_path / "a.csv"), ".parquet or .jsonl"),
-        ((manifest, "--model", tmp_path, "--to", tmp_path / "a.jsonl"), "config.yaml"),
-        ((tmp_path / "no.jsonl", "--model", model, "--to", tmp_path / "a.jsonl"), "no.jsonl"),
-        ((tmp_path / "none", "--model", model, "--to", tmp_path / "a.jsonl"), "neither a recording nor"),
-        ((manifest, "--model", model, "--to", tmp_path / "a.jsonl", "--actors", "0"), "--actors"),
-        ((manifest, "--model", model, "--to", tmp_path / "a.jsonl", "--decoder", "greedy", "--beam", 3), "--beam"),
-    ):
-        ran = steno("batch", *arguments)
-        assert ran.code == 2, arguments
-        assert said in ran.err
-        assert "Traceback" not in ran.err
-    assert list(tmp_path.iterdir()) == []

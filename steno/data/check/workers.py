@@ -1,7 +1,6 @@
 """Many tasks through worker processes: in order, in bounded memory, and none costs another."""
 
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -10,6 +9,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import Generic, TypeVar
 
+from steno.cores import become_worker
 from steno.errors import StenoError
 
 Task = TypeVar("Task")
@@ -97,10 +97,4 @@ def _run(function: Callable[[Task], Result], chunk: list[Task]) -> list[Result]:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare)
-
-
-def _prepare() -> None:
-    """Leave Ctrl-C to the parent, and keep the decoders' own chatter off the terminal: errors are returned."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=become_worker)
