@@ -4,10 +4,10 @@
     python benchmarks/batch.py --corpus /data/LibriSpeech --model runs/demo/model --limit 60 --part-seconds 30
 
 Every run is the command itself, in a process of its own, over a manifest of the whole corpus. Times come from its
-parts: from the first one that was written to the last one, so that Ray's start does not count, and the whole time
-beside it. `--disturb` then starts it once more, kills an actor after a quarter of the parts and the driver (`kill
--9`) after half of them, starts the same command again, and looks whether every utterance is there exactly once. The
-machine should do nothing else.
+parts: from the first one that was written to the last one, so that the start does not count, and the whole time
+beside it. `--address local` runs the same on Ray. `--disturb` then starts it once more, kills an actor after a
+quarter of the parts and the driver (`kill -9`) after half of them, starts the same command again, and looks whether
+every utterance is there exactly once. The machine should do nothing else.
 """
 
 import json
@@ -64,12 +64,23 @@ def manifest_of(corpus: Path, limit: int | None, scratch: Path) -> Path:
     return scratch / "all.jsonl"
 
 
-def command(manifest: Path, model: Path, out: Path, actors: int, part_seconds: float) -> list[str]:
-    """The command line of one run."""
-    return [
-        *(sys.executable, "-c", _COMMAND, str(part_seconds)),
-        *("batch", str(manifest), "--model", str(model), "--to", str(out), "--actors", str(actors)),
-    ]
+@dataclass(frozen=True)
+class Setting:
+    """What all runs have in common; ``address`` is that of a Ray cluster, None means processes of this machine."""
+
+    manifest: Path
+    model: Path
+    scratch: Path
+    part_seconds: float
+    address: str | None
+
+    def command(self, out: Path, actors: int) -> list[str]:
+        """The command line of one run."""
+        return [
+            *(sys.executable, "-c", _COMMAND, str(self.part_seconds)),
+            *("batch", str(self.manifest), "--model", str(self.model), "--to", str(out), "--actors", str(actors)),
+            *(() if self.address is None else ("--address", self.address)),
+        ]
 
 
 def written(out: Path) -> list[Path]:
@@ -77,16 +88,16 @@ def written(out: Path) -> list[Path]:
     return list(out.with_name(f"{out.name}.parts").glob("part-*"))
 
 
-def timed(manifest: Path, model: Path, scratch: Path, actors: int, part_seconds: float) -> Run:
+def timed(setting: Setting, actors: int) -> Run:
     """Run the command and watch its parts.
 
     Raises:
         StenoError: it failed.
     """
-    out = scratch / f"actors-{actors}-{time.time_ns()}.jsonl"
+    out = setting.scratch / f"actors-{actors}-{time.time_ns()}.jsonl"
     started = time.perf_counter()
     seen: dict[str, float] = {}
-    with subprocess.Popen(command(manifest, model, out, actors, part_seconds)) as process:
+    with subprocess.Popen(setting.command(out, actors)) as process:
         while process.poll() is None:
             for path in written(out):
                 seen.setdefault(path.name, time.perf_counter())
@@ -124,7 +135,7 @@ def alone(manifest: Path, model: Path) -> float:
     return seconds / (time.process_time() - started)
 
 
-def disturbed(manifest: Path, model: Path, scratch: Path, parts: int, part_seconds: float) -> list[str]:
+def disturbed(setting: Setting, parts: int) -> list[str]:
     """Ids of the table of a run whose actor and whose driver were killed, and which was then started again.
 
     Raises:
@@ -132,14 +143,15 @@ def disturbed(manifest: Path, model: Path, scratch: Path, parts: int, part_secon
     """
     import psutil
 
-    out = scratch / "disturbed.jsonl"
-    line = command(manifest, model, out, 2, part_seconds)
+    out = setting.scratch / "disturbed.jsonl"
+    line = setting.command(out, 2)
+    worker = "spawn_main" if setting.address is None else "ray::MapWorker"
     with subprocess.Popen(line) as driver:
         _wait(driver, out, parts // 4)
         actors = [
             process
             for process in psutil.Process(driver.pid).children(recursive=True)
-            if "ray::MapWorker" in " ".join([process.name(), *process.cmdline()])
+            if worker in " ".join([process.name(), *process.cmdline()])
         ]
         if not actors:
             raise StenoError("there is no actor to kill: the run is too short for it")
@@ -182,6 +194,7 @@ def main(
     part_seconds: Annotated[float, typer.Option(min=1, help="Audio of a part, in seconds.")] = 600.0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs with each number of actors, in turns.")] = 1,
     disturb: Annotated[bool, typer.Option(help="Then kill an actor and the driver.")] = True,
+    address: Annotated[str | None, typer.Option(help="As that of steno batch; local is Ray on this machine.")] = None,
 ) -> None:
     """Print rates, their ratio, and whether texts and rows are as they should be."""
     from statistics import median
@@ -196,7 +209,8 @@ def main(
         path = manifest_of(corpus, limit, scratch)
         manifest = Manifest(path)
         total = manifest.hours * 3600
-        runs = [timed(path, model, scratch, actors, part_seconds) for _ in range(repeats) for actors in (1, 2)]
+        setting = Setting(path, model, scratch, part_seconds, address)
+        runs = [timed(setting, actors) for _ in range(repeats) for actors in (1, 2)]
         table = Table("actors", "parts", "audio seconds a second", "whole run")
         for run in runs:
             table.add_row(str(run.actors), str(len(run.parts)), f"{run.rate(total):.1f}", f"{run.seconds:.1f} s")
@@ -205,7 +219,7 @@ def main(
         whole = {actors: median(run.seconds for run in runs if run.actors == actors) for actors in (1, 2)}
         typer.echo(
             f"{len(manifest)} utterances, {manifest.hours:.2f} h; two actors are {rates[2] / rates[1]:.2f} times as "
-            f"fast as one ({whole[1] / whole[2]:.2f} with Ray's start); the claim is {CLAIM}"
+            f"fast as one ({whole[1] / whole[2]:.2f} with the start); the claim is {CLAIM}"
         )
         typer.echo(
             f"one thread: {alone(path, model):.1f} seconds of audio a second of CPU time, with reading and decoding "
@@ -217,7 +231,7 @@ def main(
         for key in sorted(differing)[:5]:
             typer.echo(f"  {key}\n    {expected[key]}\n    {runs[0].texts.get(key)}")
         if disturb:
-            found = Counter(disturbed(path, model, scratch, len(runs[0].parts), part_seconds))
+            found = Counter(disturbed(setting, len(runs[0].parts)))
             twice = [key for key, count in found.items() if count > 1]
             missing = expected.keys() - found.keys()
             typer.echo(f"after two kills: {len(found)} utterances, {len(twice)} twice, {len(missing)} missing")
