@@ -66,7 +66,7 @@ def running(folder: Path) -> Iterator[int]:
                 return
         raise RuntimeError(f"azurite ended: {''.join(said)[-300:]}")
     finally:
-        process.terminate()
+        process.kill()  # it holds nothing but memory, and would first wait for its clients
         process.wait(timeout=20)
         if process.stdout is not None:
             process.stdout.close()
