@@ -44,6 +44,11 @@ class Corpus:
     vocabulary: list[str]
     sentences: int
 
+    @property
+    def spoken(self) -> int:
+        """How many tokens there are, but for those that begin and end sentences."""
+        return len(self.tokens) - 2 * self.sentences
+
 
 def read_corpus(
     paths: Sequence[Path],
