@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp
 
 from steno import __version__
-from steno.serving import documents, live, metrics, transcriptions
+from steno.serving import documents, live, metrics, realtime, transcriptions
 from steno.serving.doorman import Bounded, Doorman
 from steno.serving.keys import bearer
 from steno.serving.problems import ApiError, tell, tell_http
@@ -75,6 +75,7 @@ def create_app(service: Service, host: str = "127.0.0.1") -> ASGIApp:
     app.include_router(router)
     app.include_router(transcriptions.router)
     app.include_router(live.router)
+    app.include_router(realtime.router)
     files = _add_page(app)
     _mend_document(app)
     config = service.config
@@ -88,7 +89,8 @@ def create_app(service: Service, host: str = "127.0.0.1") -> ASGIApp:
             expose_headers=["x-request-id", "retry-after", "x-steno-model-version"],
         )
     hosts = (*_LOCAL, *(config.allowed_hosts or (host, socket.gethostname())))
-    known = ("/v1/audio/transcriptions", "/v1/models", "/v1/stream", "/healthz", "/readyz", "/metrics", *files)
+    api = ("/v1/audio/transcriptions", "/v1/models", "/v1/stream", "/v1/realtime")
+    known = (*api, "/healthz", "/readyz", "/metrics", *files)
     return Doorman(guarded, hosts, config.cors, service.metrics, known)
 
 

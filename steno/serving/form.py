@@ -87,12 +87,30 @@ def unknown_model(model: str, names: Collection[str]) -> ApiError:
     )
 
 
+def check_language(asked: str | None, language: str) -> None:
+    """Refuse another language than the model's; en-US is English.
+
+    Raises:
+        ApiError: it is another.
+    """
+    if (asked or "").lower().partition("-")[0] not in ("", language):
+        raise _wrong("language", f"asks for {str(asked)[:16]!r}; this model knows {language!r} only")
+
+
+def check_prompt(asked: str | None) -> None:
+    """Refuse a prompt, which would change nothing.
+
+    Raises:
+        ApiError: there is one.
+    """
+    if asked:
+        raise _wrong("prompt", "cannot be used by this model; leave it out", "unsupported_parameter")
+
+
 def _check_hints(texts: dict[str, str], lists: dict[str, list[str]], language: str) -> None:
     """Fields that steer the model. One that would change nothing is taken, any other is refused."""
-    if texts.get("language", "").lower().partition("-")[0] not in ("", language):  # en-US is English
-        raise _wrong("language", f"asks for {texts['language'][:16]!r}; this model knows {language!r} only")
-    if texts.get("prompt"):
-        raise _wrong("prompt", "cannot be used by this model; leave it out", "unsupported_parameter")
+    check_language(texts.get("language"), language)
+    check_prompt(texts.get("prompt"))
     try:
         temperature = float(texts.get("temperature") or 0)
     except ValueError:

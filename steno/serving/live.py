@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
 from time import monotonic
 from typing import Any, NoReturn
 
-import orjson
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from steno.serving import sockets
 from steno.serving.keys import bearer
 from steno.serving.live_protocol import StreamConfig, read_command, read_config
 from steno.serving.problems import ApiError
 from steno.serving.service import Service
+from steno.serving.sockets import Left
 from steno.serving.streampool import Stream
 
 router = APIRouter()
@@ -24,16 +24,6 @@ PROTOCOL, KEY_PREFIX = "steno.v1", "steno-key."
 
 CONFIG_SECONDS = 10.0
 """Time for the first message."""
-
-SEND_SECONDS = 10.0
-"""Time in which a client has to make room for an event."""
-
-_CLOSE = {400: 1007, 401: 1008, 408: 1008, 413: 1009, 429: 1013, 503: 1012}
-"""Close codes (RFC 6455 and its registry) by HTTP status."""
-
-
-class Left(Exception):
-    """The client has gone, or cannot be told anything any more."""
 
 
 @router.websocket("/v1/stream")
@@ -56,9 +46,12 @@ async def stream(websocket: WebSocket) -> None:
             await service.engine.streams.loaded.wait()  # a server that has just started takes files a moment earlier
             await _Conversation(websocket, service, config).run()
         except ApiError as error:
-            await _refuse(websocket, error)
+            said = {"type": "error", **error.body}
+            if error.retry_after is not None:
+                said["retry_after"] = error.retry_after
+            await sockets.refuse(websocket, error, said)
         except (Left, WebSocketDisconnect):
-            _abort(websocket)
+            sockets.abort(websocket)
 
 
 class _Conversation:
@@ -72,35 +65,25 @@ class _Conversation:
         self._bytes = 0
         self._finished: float | None = None
         engine = service.engine
-        settings = config.model_dump(include={"encoding", "sample_rate", "partials", "endpointing"})
+        settings = config.model_dump(include={"encoding", "sample_rate", "endpointing", "pause"})
         self._stream: Stream = engine.streams.open(settings, config.bytes_a_second)
         self._notes |= {"encoding": config.encoding, "version": engine.version}
 
     async def run(self) -> None:
         """Until the last final is out, the client leaves, or something is wrong."""
-        tasks = [asyncio.create_task(task) for task in (self._hear(), self._tell(), self._stop_in_time())]
+        ready = {"type": "ready", "id": self._notes["id"], "version": self._notes["version"]}
         try:
-            await _send(self._websocket, {"type": "ready", "id": self._notes["id"], "version": self._notes["version"]})
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await sockets.send(self._websocket, ready)
+            await sockets.first_of(self._hear(), self._tell(), self._stop_in_time())
         finally:
             self._stream.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             if self._config.encoding == "pcm16":
                 self._notes["audio_seconds"] = round(self._bytes / self._config.bytes_a_second, 2)
 
     async def _hear(self) -> NoReturn:
         while True:
-            try:
-                async with asyncio.timeout(self._service.config.idle_seconds if self._finished is None else None):
-                    message = await self._websocket.receive()
-            except TimeoutError:
-                raise ApiError(408, "No audio came for too long.", "idle") from None
-            if message["type"] == "websocket.disconnect":
-                raise Left
+            seconds = self._service.config.idle_seconds if self._finished is None else None
+            message = await sockets.receive(self._websocket, seconds)
             if (audio := message.get("bytes")) is not None:
                 await self._feed(audio)
             else:
@@ -132,11 +115,11 @@ class _Conversation:
                 continue
             if self._service.config.log_transcripts and said["type"] == "final":
                 self._notes.setdefault("finals", []).append(said["text"])
-            await _send(self._websocket, said)
+            await sockets.send(self._websocket, said)
             if said["type"] == "done":
                 if self._finished is not None:
                     self._service.metrics.final_seconds.observe(monotonic() - self._finished)
-                await _close(self._websocket, 1001 if self._service.stopping.is_set() else 1000)
+                await sockets.close(self._websocket, 1001 if self._service.stopping.is_set() else 1000)
                 return
 
     async def _stop_in_time(self) -> NoReturn:
@@ -156,46 +139,5 @@ def _key(websocket: WebSocket) -> str | None:
 
 
 async def _config(websocket: WebSocket) -> StreamConfig:
-    try:
-        async with asyncio.timeout(CONFIG_SECONDS):
-            message = await websocket.receive()
-    except TimeoutError:
-        raise ApiError(408, "The configuration did not come in time.", "config_timeout") from None
-    if message["type"] == "websocket.disconnect":
-        raise Left
-    return read_config(message.get("text"))
-
-
-async def _send(websocket: WebSocket, said: dict[str, Any]) -> None:
-    await _in_time(lambda: websocket.send_text(orjson.dumps(said).decode()))
-
-
-async def _close(websocket: WebSocket, code: int, reason: str = "") -> None:
-    await _in_time(lambda: websocket.close(code, reason))
-
-
-async def _in_time(send: Callable[[], Any]) -> None:
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            await send()
-    except (TimeoutError, WebSocketDisconnect, RuntimeError):  # RuntimeError: the other task has closed it
-        raise Left from None
-
-
-async def _refuse(websocket: WebSocket, error: ApiError) -> None:
-    """Say what is wrong, then close."""
-    said = {"type": "error", **error.body}
-    if error.retry_after is not None:
-        said["retry_after"] = error.retry_after
-    websocket.state.notes["refused"] = error.code
-    try:
-        await _send(websocket, said)
-        await _close(websocket, _CLOSE.get(error.status, 1011), error.code or "")
-    except Left:
-        _abort(websocket)
-
-
-def _abort(websocket: WebSocket) -> None:
-    """Drop the connection of a client that does not read, rather than wait for it."""
-    if abort := getattr(websocket.state, "abort", None):
-        abort()
+    late = "The configuration did not come in time."
+    return read_config((await sockets.receive(websocket, CONFIG_SECONDS, late, "config_timeout")).get("text"))

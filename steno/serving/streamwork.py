@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from steno.errors import StenoError
 from steno.runtime import Recognizer
-from steno.runtime.streaming import Event, Partial, StreamingSession, advance
+from steno.runtime.streaming import EndpointConfig, Event, Partial, StreamingSession, advance
 from steno.serving.wire import Channel
 from steno.serving.words import told, transcript_json
 
@@ -20,7 +20,11 @@ _log = logging.getLogger("steno.serving.worker")
 PATIENCE_SECONDS = 5.0
 """Audio that may wait in a stream before its client is no longer told that there is room."""
 
-OPUS_RATE = 48_000
+_PACKETS = {
+    "opus": ("opus", 48_000, "an Opus packet"),
+    "pcmu": ("pcm_mulaw", 8_000, "G.711 in mu-law"),
+    "pcma": ("pcm_alaw", 8_000, "G.711 in A-law"),
+}
 
 
 class Decoder(Protocol):
@@ -47,20 +51,25 @@ class Pcm16:
         return np.frombuffer(frame, dtype="<i2")
 
 
-class Opus:
-    """Raw Opus packets, one a frame."""
+class Packets:
+    """Packets of a codec of FFmpeg, one a frame.
 
-    rate = OPUS_RATE
+    Args:
+        codec: FFmpeg's name of it.
+        rate: its samples a second (Hz).
+        name: what errors call it.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, codec: str, rate: int, name: str) -> None:
         import av
 
+        self.rate, self._name = rate, name
         self._errors = (av.error.FFmpegError, ValueError)
         self._packet = av.Packet
-        self._codec = av.AudioCodecContext.create("opus", "r")
-        self._codec.sample_rate = OPUS_RATE
+        self._codec: Any = av.CodecContext.create(codec, "r")
+        self._codec.sample_rate = rate
         self._codec.layout = "mono"
-        self._mono = av.AudioResampler(format="flt", layout="mono", rate=OPUS_RATE)
+        self._mono = av.AudioResampler(format="flt", layout="mono", rate=rate)
 
     def decode(self, frame: bytes) -> npt.NDArray[Any]:
         """Samples (N,), float32."""
@@ -68,7 +77,7 @@ class Opus:
             decoded = self._codec.decode(self._packet(frame))
             blocks = [block.to_ndarray().reshape(-1) for part in decoded for block in self._mono.resample(part)]
         except self._errors as error:
-            raise StenoError(f"not an Opus packet ({error})") from None
+            raise StenoError(f"not {self._name} ({error})") from None
         return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
@@ -149,9 +158,11 @@ def _obey(
     """Do what one message says; returns the seconds of audio in it."""
     number = head["id"]
     if head["do"] == "open":
-        decoder = Opus() if head["encoding"] == "opus" else Pcm16(head["sample_rate"])
+        packets = _PACKETS.get(head["encoding"])
+        decoder = Packets(*packets) if packets else Pcm16(head["sample_rate"])
         if head["endpointing"]:
-            lives[number] = Live(recognizer.stream(), decoder)
+            rules = EndpointConfig() if head["pause"] is None else EndpointConfig.pausing(head["pause"])
+            lives[number] = Live(recognizer.stream(endpointing=rules), decoder)
         else:
             lives[number] = Live(recognizer.stream(endpointing=None), decoder, max_seconds)
     elif live := lives.get(number):
@@ -174,7 +185,9 @@ def _taken(lives: dict[int, Live]) -> Iterator[tuple[int, int]]:
 def tell(happened: Event) -> Iterator[dict[str, Any]]:
     """What a client is sent for an event of a session."""
     if isinstance(happened, Partial):
-        yield {"type": "partial", "text": happened.text, "start": round(happened.start, 3)}
+        spoken = happened.words[0].start if happened.words else happened.start
+        times = {"start": round(happened.start, 3), "spoken": round(spoken, 3)}
+        yield {"type": "partial", "text": happened.text, **times}
         return
     times = {"start": round(happened.start, 3), "end": round(happened.end, 3)}
     yield {"type": "final", **transcript_json(happened.transcript), **times}

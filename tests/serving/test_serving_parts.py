@@ -28,7 +28,7 @@ from steno.serving.problems import ApiError
 from steno.serving.process import Process
 from steno.serving.spawn import _harmless
 from steno.serving.streampool import Place, Stream
-from steno.serving.streamwork import Opus, Pcm16, serve_streams
+from steno.serving.streamwork import Packets, Pcm16, serve_streams
 from steno.serving.wire import Channel, pack
 from steno.serving.words import read_transcript, transcript_json
 
@@ -156,7 +156,7 @@ def test_pcm_and_opus_frames_become_samples() -> None:
         frame = av.AudioFrame.from_ndarray(tone[None, at : at + 960], format="flt", layout="mono")
         frame.sample_rate, frame.pts = 48_000, at
         packets += [bytes(packet) for packet in encoder.encode(frame)]
-    decoder = Opus()
+    decoder = Packets("opus", 48_000, "an Opus packet")
     heard = np.concatenate([decoder.decode(packet) for packet in packets])
     assert len(heard) == pytest.approx(48_000, abs=2_000)
     assert np.abs(heard[4_800:]).max() == pytest.approx(0.3, abs=0.05)
@@ -369,7 +369,7 @@ class Script:
 
 
 def test_a_stream_that_fails_costs_no_other(model: Path) -> None:
-    settings = {"encoding": "pcm16", "sample_rate": 8000, "endpointing": True}
+    settings = {"encoding": "pcm16", "sample_rate": 8000, "endpointing": True, "pause": None}
     half_a_second = b"\0\0" * 4000
     channel = Script(
         [({"do": "open", "id": number, **settings}, b"") for number in (1, 2)],

@@ -1,0 +1,230 @@
+"""OpenAI's Realtime API, as OpenAI's own client sees it."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+import tiny
+from openai import OpenAI
+from running import KEY, Running
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+
+def pcm(samples: np.ndarray, rate: int = 24_000) -> bytes:
+    """Samples at 16 kHz as 16-bit ones of another rate."""
+    return (soxr.resample(samples, tiny.RATE, rate) * 32767).astype("<i2").tobytes()
+
+
+def ulaw(samples: np.ndarray, codec: str) -> bytes:
+    """Samples at 16 kHz as G.711."""
+    import av
+
+    low = (soxr.resample(samples, tiny.RATE, 8_000) * 32767).astype(np.int16)
+    encoder = av.AudioCodecContext.create(codec, "w")
+    encoder.sample_rate, encoder.layout, encoder.format = 8_000, "mono", "s16"
+    frame = av.AudioFrame.from_ndarray(low[None], format="s16", layout="mono")
+    frame.sample_rate = 8_000
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+
+@contextmanager
+def session(server: Running, **audio_input: Any) -> Iterator[Any]:
+    """A connection of the client, configured if anything is said."""
+    client = OpenAI(base_url=f"{server.url}/v1", api_key=server.key or "none")
+    with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+        assert connection.recv().type == "session.created"
+        if audio_input:
+            connection.session.update(session={"type": "transcription", "audio": {"input": audio_input}})
+            assert connection.recv().type == "session.updated"
+        yield connection
+
+
+def speak(connection: Any, audio: bytes, size: int = 9_600) -> None:
+    for at in range(0, len(audio), size):
+        connection.input_audio_buffer.append(audio=base64.b64encode(audio[at : at + size]).decode())
+
+
+def until(connection: Any, last: Callable[[Any], bool]) -> list[Any]:
+    """What the server says, up to an event."""
+    events = [connection.recv()]
+    while not last(events[-1]):
+        events.append(connection.recv())
+    return events
+
+
+def completed(event: Any) -> bool:
+    return bool(event.type == f"{TRANSCRIPTION}.completed")
+
+
+def test_a_commit_ends_an_utterance(server: Running, spoken: np.ndarray) -> None:
+    with session(server, turn_detection=None, transcription={"model": "tiny", "language": "en"}) as connection:
+        for previous in (False, True):
+            speak(connection, pcm(np.tile(spoken, 3)))
+            connection.input_audio_buffer.commit()
+            events = until(connection, completed)
+            kinds = [event.type for event in events if event.type != f"{TRANSCRIPTION}.delta"]
+            assert kinds == [
+                "input_audio_buffer.committed",
+                "conversation.item.added",
+                f"{TRANSCRIPTION}.completed",
+            ]
+            committed = next(event for event in events if event.type == "input_audio_buffer.committed")
+            assert (committed.previous_item_id is not None) == previous
+            final = events[-1]
+            assert final.transcript == "ab cd ab cd ab cd"
+            assert final.item_id == committed.item_id
+            assert final.usage.seconds == pytest.approx(3 * len(spoken) / tiny.RATE, abs=0.01)
+            deltas = [event.delta for event in events if event.type == f"{TRANSCRIPTION}.delta"]
+            assert "".join(deltas) == final.transcript
+
+
+def test_the_server_ends_utterances_at_pauses(server: Running) -> None:
+    silence = np.zeros(int(1.5 * tiny.RATE), np.float32)
+    samples = np.concatenate([silence, tiny.speak("ab", 1), silence, tiny.speak("cd", 2), silence])
+    with session(server) as connection:
+        speak(connection, pcm(samples))
+        events = until(connection, completed)
+        connection.input_audio_buffer.commit()
+        events += until(connection, completed)
+    kinds = [event.type for event in events if event.type != f"{TRANSCRIPTION}.delta"]
+    assert kinds == 2 * [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        f"{TRANSCRIPTION}.completed",
+    ]
+    assert [event.transcript for event in events if completed(event)] == ["ab", "cd"]
+    started = [event.audio_start_ms for event in events if event.type.endswith("speech_started")]
+    stopped = [event.audio_end_ms for event in events if event.type.endswith("speech_stopped")]
+    assert 1_300 < started[0] < stopped[0] < started[1] < stopped[1] <= 1000 * len(samples) / tiny.RATE + 1
+    assert len({event.item_id for event in events if completed(event)}) == 2
+
+
+def test_the_pause_is_the_clients(server: Running) -> None:
+    samples = np.concatenate([tiny.speak("ab", 1), np.zeros(tiny.RATE // 2, np.float32), tiny.speak("cd", 2)])
+    found = []
+    for ms in (200, 3000):
+        vad = {"type": "server_vad", "silence_duration_ms": ms, "threshold": 0.4, "prefix_padding_ms": 300}
+        with session(server, turn_detection=vad) as connection:
+            speak(connection, pcm(samples))
+            connection.input_audio_buffer.commit()
+            texts = ""
+            while len(texts.split()) < 2:
+                texts += " " + until(connection, completed)[-1].transcript
+                found.append(ms)
+    assert found == [200, 200, 3000]
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("audio/pcmu", "pcm_mulaw"), ("audio/pcma", "pcm_alaw")])
+def test_telephone_audio(server: Running, spoken: np.ndarray, kind: str, codec: str) -> None:
+    with session(server, format={"type": kind}, turn_detection=None) as connection:
+        speak(connection, ulaw(spoken, codec), 800)
+        connection.input_audio_buffer.commit()
+        assert until(connection, completed)[-1].transcript == "ab cd"
+
+
+def test_what_is_cleared_is_not_heard(server: Running, spoken: np.ndarray) -> None:
+    with session(server, turn_detection=None) as connection:
+        speak(connection, pcm(spoken))
+        connection.input_audio_buffer.clear()
+        until(connection, lambda event: event.type == "input_audio_buffer.cleared")
+        connection.input_audio_buffer.commit()
+        assert (
+            until(connection, lambda event: event.type == "error")[-1].error.code == "input_audio_buffer_commit_empty"
+        )
+        speak(connection, pcm(tiny.speak("ab", 1)))
+        connection.input_audio_buffer.commit()
+        assert until(connection, completed)[-1].transcript == "ab"
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "param"),
+    [
+        ("hello", "invalid_message", None),
+        ({"type": "response.create"}, "invalid_message", None),
+        ({"type": "input_audio_buffer.append"}, "invalid_message", "audio"),
+        ({"type": "input_audio_buffer.append", "audio": "*"}, "invalid_value", "audio"),
+        ({"type": "input_audio_buffer.append", "audio": "AAAA"}, "invalid_audio", "audio"),
+        ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty", None),
+        ({"type": "session.update", "session": {"type": "realtime"}}, "unsupported_parameter", "session.type"),
+        ({"audio": {"input": {"transcription": {"model": "whisper-9"}}}}, "model_not_found", "model"),
+        ({"audio": {"input": {"transcription": {"language": "fr"}}}}, "invalid_value", "language"),
+        ({"audio": {"input": {"transcription": {"prompt": "ab"}}}}, "unsupported_parameter", "prompt"),
+        ({"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}}, "invalid_value", None),
+        ({"audio": {"input": {"noise_reduction": {"type": "near_field"}}}}, "invalid_value", None),
+        ({"audio": {"input": {"format": {"type": "audio/opus"}}}}, "invalid_value", None),
+        ({"audio": {"input": 3}}, "invalid_value", None),
+        ({"audio": 3}, "invalid_value", None),
+        ({"include": ["item.input_audio_transcription.logprobs"]}, "invalid_value", None),
+    ],
+)
+def test_mistakes_cost_nothing_else(
+    server: Running, spoken: np.ndarray, event: dict[str, Any] | str, code: str, param: str | None
+) -> None:
+    if isinstance(event, dict) and "session" not in event and not str(event.get("type", "")).count("."):
+        event = {"type": "session.update", "session": {"type": "transcription", **event}}
+    with connect(f"{server.url.replace('http', 'ws', 1)}/v1/realtime?intent=transcription") as socket:
+        assert json.loads(socket.recv(timeout=20))["type"] == "session.created"
+        socket.send(event if isinstance(event, str) else json.dumps({**event, "event_id": "mine"}))
+        said = json.loads(socket.recv(timeout=20))
+        assert (said["type"], said["error"]["code"]) == ("error", code)
+        assert said["error"]["event_id"] == (None if isinstance(event, str) else "mine")
+        if param:
+            assert said["error"]["param"] == param
+        append = {"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm(spoken)).decode()}
+        socket.send(json.dumps(append))
+        socket.send(json.dumps({"type": "input_audio_buffer.commit"}))
+        while (said := json.loads(socket.recv(timeout=20)))["type"] != f"{TRANSCRIPTION}.completed":
+            assert said["type"] != "error"
+        assert said["transcript"] == "ab cd"
+
+
+def test_settings_of_audio_that_is_there_stay(server: Running, spoken: np.ndarray) -> None:
+    with session(server, turn_detection=None) as connection:
+        speak(connection, pcm(spoken))
+        connection.session.update(
+            session={"type": "transcription", "audio": {"input": {"format": {"type": "audio/pcmu"}}}}
+        )
+        assert until(connection, lambda event: event.type == "error")[-1].error.code == "invalid_state"
+        connection.input_audio_buffer.commit()
+        assert until(connection, completed)[-1].transcript == "ab cd"
+        connection.session.update(
+            session={"type": "transcription", "audio": {"input": {"format": {"type": "audio/pcmu"}}}}
+        )
+        told = connection.recv()
+        assert told.type == "session.updated"
+        assert told.session.audio.input.format.type == "audio/pcmu"
+        assert told.session.audio.input.turn_detection is None  # what was not named stays
+
+
+def test_keys_and_idle_clients(strict: Running) -> None:
+    url = f"{strict.url.replace('http', 'ws', 1)}/v1/realtime?intent=transcription"
+    with pytest.raises(InvalidStatus) as refused:
+        connect(url)
+    assert refused.value.response.status_code == 401
+    protocols: Any = ["realtime", f"openai-insecure-api-key.{KEY}"]
+    with connect(url, subprotocols=protocols) as socket:
+        assert socket.subprotocol == "realtime"
+        assert json.loads(socket.recv(timeout=20))["type"] == "session.created"
+        assert json.loads(socket.recv(timeout=20))["error"]["code"] == "idle"
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=20)
+        assert socket.close_code == 1008
+
+
+def test_a_server_that_stops_tells_the_last_words(start: Any, spoken: np.ndarray) -> None:
+    running = start("--drain-seconds", 3)
+    with session(running) as connection:
+        speak(connection, pcm(spoken))
+        running.process.terminate()
+        assert until(connection, completed)[-1].transcript == "ab cd"
+    assert running.process.wait(20) == 0
