@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ class Packets:
         self.rate, self._name = rate, name
         self._errors = (av.error.FFmpegError, ValueError)
         self._packet = av.Packet
-        self._codec: Any = av.CodecContext.create(codec, "r")
+        self._codec = cast("Any", av.CodecContext.create(codec, "r"))
         self._codec.sample_rate = rate
         self._codec.layout = "mono"
         self._mono = av.AudioResampler(format="flt", layout="mono", rate=rate)
