@@ -54,6 +54,7 @@ def tune(
 
     from steno.cli.language_model import language_model
     from steno.cli.show import rate
+    from steno.cli.target import refuse_existing
     from steno.data.manifest import Manifest
     from steno.errors import ModelError
     from steno.evaluation.emissions import emissions
@@ -67,8 +68,8 @@ def tune(
 
     if to is None and is_kept_elsewhere(model):
         raise ModelError(f"{model}: only a folder of your own is changed in place", "Name a new folder with --to.")
-    if to is not None and to.exists():
-        raise ModelError(f"{to}: is there already", "Name a new folder.")
+    if to is not None:
+        refuse_existing(to)
     lm = language_model(lm, "lm")
     neural = None if neural is None else language_model(neural, "neural_lm")
     manifest = Manifest(data)

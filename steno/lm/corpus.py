@@ -44,6 +44,11 @@ class Corpus:
     vocabulary: list[str]
     sentences: int
 
+    @property
+    def words(self) -> int:
+        """Of all sentences, without ``<s>`` and ``</s>``; of a corpus of characters, its characters."""
+        return len(self.tokens) - 2 * self.sentences
+
 
 def read_corpus(
     paths: Sequence[Path],

@@ -134,7 +134,7 @@ def adapt(
         neural = _Neural.of(folder, config, rest, held, plan, Path(scratch), progress)
         adapted = Adapted(
             sentences=corpus.sentences,
-            words=_words(corpus),
+            words=corpus.words,
             new_words=new,
             unspellable=unspellable,
             unpronounced=None if pronunciations is None else _silent(pronunciations, new),
@@ -169,10 +169,6 @@ def _language_model(folder: Path, config: FolderConfig) -> Path:
     if open_lm(file).units != "words":
         raise ModelError(f"{file}: is a language model of characters", "Only words can be learnt from a text.")
     return file
-
-
-def _words(corpus: Corpus) -> int:
-    return len(corpus.tokens) - 2 * corpus.sentences
 
 
 def _parted(corpus: Corpus) -> tuple[Corpus, Corpus]:
@@ -256,7 +252,7 @@ class _Neural:
     ) -> Self | None:
         """The folder's own, trained on; None where there is none or nothing to train it on."""
         name = config.decoding.neural_lm
-        blocks = int(_words(rest) * _PIECES_A_WORD) // BLOCK
+        blocks = int(rest.words * _PIECES_A_WORD) // BLOCK
         if name is None or not plan.epochs or blocks < _LEAST_BLOCKS:
             return None
         text, dev = scratch / "rest.txt", scratch / "held.txt"

@@ -35,6 +35,7 @@ def test_text_becomes_normalised_sentences(suffix: str, tmp_path: Path) -> None:
     corpus = read_corpus([path])
     assert spelled(corpus) == WORDS
     assert corpus.sentences == 2
+    assert corpus.words == 7
     assert corpus.vocabulary[: len(SPECIALS) + 1] == [*SPECIALS, "the"]
 
 
