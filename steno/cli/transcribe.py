@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from steno.cli.decoding import takes_options
-from steno.cli.model import ModelOrBundled, named_or_bundled
+from steno.cli.model import ModelOrBundled, Threads, named_or_bundled
 
 if TYPE_CHECKING:
     from steno.decoding.options import DecodingOptions
@@ -32,6 +32,7 @@ def transcribe(
     out: Annotated[
         Path | None, typer.Option(help="A folder: one file for each recording, instead of standard output.")
     ] = None,
+    threads: Threads = None,
     *,
     asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -54,7 +55,7 @@ def transcribe(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."
         )
     named, asked = named_or_bundled(model, asked)
-    recognizer = Recognizer(resolve(named, uri), decoding=asked)
+    recognizer = Recognizer(resolve(named, uri), threads, asked)
     sources = [sys.stdin.buffer.read() if name == "-" else Path(name) for name in names]
     results = transcribe_files(recognizer, sources)
     if out is not None:
