@@ -12,7 +12,7 @@ import steno
 
 PACKAGE = Path(steno.__file__).parent
 
-BASE = frozenset({"errors", "config", "cores", "text", "audio", "storage"})
+BASE = frozenset({"errors", "config", "cores", "text", "textfile", "audio", "storage"})
 SETTINGS = frozenset({"features.config", "models.config", "data.config", "decoding.config"})
 """Typed settings, which need nothing but the base; whoever reads a model folder or a recipe needs them."""
 
@@ -21,11 +21,12 @@ MAY_IMPORT = {
     "config": {"errors"},
     "cores": frozenset(),
     "text": {"errors", "config"},
+    "textfile": {"errors"},
     "storage": {"errors"},
     "audio": {"errors", "storage"},
     "levels": {"audio"},
     "espeak": {"errors", "audio"},
-    "phonemes": {"errors", "config", "espeak"},
+    "phonemes": {"errors", "config", "espeak", "textfile"},
     "features": BASE,
     "models": BASE | {"features", "phonemes"},
     "data": BASE | {"espeak", "levels", "phonemes"},

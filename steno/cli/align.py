@@ -31,12 +31,13 @@ def align(
     from steno.runtime.alignment import MOST_MISFIT, to_textgrid
     from steno.runtime.alignment import align as lay
     from steno.runtime.formats import to_dict, to_srt
+    from steno.textfile import decoded, read_text
     from steno.tracking.registry import resolve
 
-    try:
-        spoken = sys.stdin.read() if str(text) == "-" else text.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TextError(f"{text}: cannot be read ({error})") from error
+    if str(text) == "-":
+        spoken = decoded(sys.stdin.buffer.read(), "standard input", TextError)
+    else:
+        spoken = read_text(text, TextError)
     recognizer = Recognizer(resolve(model, uri), decoding=DecodingOptions(method="greedy"))
     samples = audio.load(recording, recognizer.sample_rate)
     try:
