@@ -26,7 +26,7 @@ def tune(
     search: Annotated[
         Literal["bayes", "grid"], typer.Option(help="bayes: each set where the last ones promise most; grid: 90 sets.")
     ] = "bayes",
-    beam: Annotated[int, typer.Option(min=1, help="Readings kept after each frame.")] = 50,
+    beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept after each frame.")] = 50,
     neural: Annotated[
         Path | None,
         typer.Option(help="A neural one that `steno lm train` wrote, or a model that has one, for a second pass."),
@@ -155,7 +155,7 @@ def tune(
     if config.neural_weight and judge is not None:
         measured["neural_lm"] = {"file": str(neural), **judge.about}
     told = (
-        f"Beam search keeps {config.beam} readings and weighs the language model `{config.lm}` ({lm.name}) with "
+        f"Beam search keeps {config.beam} hypotheses and weighs the language model `{config.lm}` ({lm.name}) with "
         f"{config.lm_weight:g}, words with {config.word_score:g}, and the labels' prior with {config.prior_weight:g}. "
         f"{f'Then {second}. ' if second else ''}"
         "The weights and the confidences were tuned on "
@@ -171,10 +171,10 @@ def tune(
 
 
 def _second_pass(config: "DecodingConfig") -> str:
-    """What changes the scores of beam search's readings, in words."""
+    """What changes the scores of beam search's hypotheses, in words."""
     told = []
     if config.phoneme_share:
-        told.append(f"phonemes find readings, too, and give {config.phoneme_share:.0%} of the acoustic score of each")
+        told.append(f"phonemes find hypotheses, too, and give {config.phoneme_share:.0%} of the acoustic score of each")
     if config.neural_weight:
         told.append(
             f"a neural language model is weighed with {config.neural_weight:g}, and takes {config.neural_share:.0%} of "

@@ -140,7 +140,7 @@ def test_options_that_cannot_be_honoured_are_refused(steno: Callable, model: Pat
         assert "Traceback" not in ran.err
 
 
-def test_other_readings_and_hotwords(steno: Callable, model: Path, expected: dict[str, str]) -> None:
+def test_other_hypotheses_and_hotwords(steno: Callable, model: Path, expected: dict[str, str]) -> None:
     name = next(iter(expected))
     ran = steno("transcribe", name, "--model", model, "--format", "json", "--nbest", 3, "--hotwords", "ab:0.1")
     (row,) = json.loads(ran.out)
