@@ -14,6 +14,7 @@ from pydantic import Field
 
 from steno.config import Fraction, Strict
 from steno.errors import ModelError, StenoError
+from steno.textfile import read_text
 
 PRONUNCIATIONS = "pronunciations.tsv.gz"
 """What words sound like, in a model folder: a word, a tab and its phonemes a line."""
@@ -118,11 +119,7 @@ def read_lexicon(path: Path, symbols: Iterable[str]) -> dict[str, Spelling]:
         StenoError: the file cannot be read, or a line is not such, or has a phoneme that is not among the symbols.
     """
     known, found = set(symbols), dict[str, Spelling]()
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StenoError(f"{path}: cannot be read ({error})") from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path, StenoError).splitlines(), start=1):
         if not line.strip():
             continue
         word, _, spelled = line.partition("\t")

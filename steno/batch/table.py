@@ -31,11 +31,11 @@ FAILED = pa.schema([("id", pa.string()), ("file", pa.string()), ("error", pa.str
 """Columns of the table of recordings that failed."""
 
 ALTERNATIVES = pa.field("alternatives", pa.list_(_READING))
-"""Other readings, best first; a column only where they were asked for."""
+"""Other hypotheses, best first; a column only where they were asked for."""
 
 
 def results_schema(nbest: int) -> pa.Schema:
-    """Columns of the results with so many readings."""
+    """Columns of the results with so many hypotheses."""
     return RESULTS.append(ALTERNATIVES) if nbest > 1 else RESULTS
 
 

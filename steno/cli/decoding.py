@@ -49,25 +49,25 @@ def _options(
         str | None, typer.Option(help="A language model that `steno lm build` wrote; none: without the model's.")
     ] = None,
     lm_weight: Annotated[float | None, typer.Option(help="Factor of the language model's log-probability.")] = None,
-    word_score: Annotated[float | None, typer.Option(help="What each word adds to a reading's score.")] = None,
+    word_score: Annotated[float | None, typer.Option(help="What each word adds to a hypothesis's score.")] = None,
     prior_weight: Annotated[
         float | None,
         typer.Option(help="Share of each label's own frequency that is taken off its log-probability."),
     ] = None,
     phoneme_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of a reading's acoustic score that its phonemes give."),
+        typer.Option(min=0, max=1, help="Share of a hypothesis's acoustic score that its phonemes give."),
     ] = None,
     neural_weight: Annotated[
         float | None,
         typer.Option(min=0, help="Factor of the neural language model's log-probability; 0: without."),
     ] = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="Readings kept after each frame.")] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses kept after each frame.")] = None,
     hotwords: Annotated[
         list[str] | None,
         typer.Option(help="A phrase to prefer, phrase:boost, or @FILE with one a line; may be repeated."),
     ] = None,
-    nbest: Annotated[int, typer.Option(min=1, help="So many readings of each recording (json).")] = 1,
+    nbest: Annotated[int, typer.Option(min=1, help="So many hypotheses of each recording (json).")] = 1,
 ) -> "DecodingOptions":
     from steno.decoding.options import DecodingOptions
 

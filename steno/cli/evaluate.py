@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from steno.cli.decoding import takes_options
-from steno.cli.model import Model
+from steno.cli.model import Model, Threads
 
 if TYPE_CHECKING:
     from steno.decoding.options import DecodingOptions
@@ -31,6 +31,7 @@ def evaluate(
         bool | None,
         typer.Option("--log/--no-log", help="Log the evaluation to MLflow; by default if the model is kept there."),
     ] = None,
+    threads: Threads = None,
     *,
     asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -51,7 +52,7 @@ def evaluate(
     logged = is_reference(model) if log is None else log
     refuse_idle_option("--audio", audio is not None and report is None and not logged, "--report or --log")
     manifest = Manifest(data)
-    recognizer = Recognizer(resolve(model, uri), decoding=asked)
+    recognizer = Recognizer(resolve(model, uri), threads, asked)
     form = Normalization(normalize, alphabet_of(recognizer))
     found = analyse(measure(recognizer, manifest, model, form).checked())
     html = evaluation_report(found, 20 if audio is None else audio) if report or logged else ""

@@ -69,7 +69,10 @@ def export(
 def _tell(verdict: "Verdict") -> None:
     from steno.cli.show import rate
 
-    for name, found in (("float", verdict.before), ("8 bits", verdict.after)):
+    names = ("given", "8 bits") if verdict.small_already else ("float", "8 bits")
+    if verdict.small_already:
+        typer.echo("the model has 8-bit weights already: what is left in float is hardly worth an export")
+    for name, found in zip(names, (verdict.before, verdict.after), strict=True):
         scores = found.scores
         typer.echo(
             f"{name:7}  WER {rate(scores.wer, scores.wer_interval())}, "
@@ -77,7 +80,7 @@ def _tell(verdict: "Verdict") -> None:
         )
         for entry in found.left_out:
             typer.echo(f"left out {entry.id}: {entry.reason}", err=True)
-    for name, streamed in zip(("float", "8 bits"), verdict.streaming or (), strict=False):
+    for name, streamed in zip(names, verdict.streaming or (), strict=False):
         typer.echo(f"{name:7}  WER {rate(streamed.wer, streamed.wer_interval())} as a stream, greedy")
 
 

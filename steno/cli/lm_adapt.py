@@ -46,6 +46,7 @@ def adapt(
     from rich.console import Console
 
     from steno.cli.progress import progress_bar
+    from steno.cli.target import refuse_existing
     from steno.errors import ModelError
     from steno.phonemes import read_lexicon
     from steno.runtime.folder import read_config
@@ -53,8 +54,7 @@ def adapt(
     from steno.training.adaptation import AdaptationPlan
     from steno.training.adaptation import adapt as adapt_folder
 
-    if to.exists():
-        raise ModelError(f"{to}: is there already", "Name a new folder.")
+    refuse_existing(to)
     folder = resolve(model, uri)
     sounds = {}
     if lexicon is not None:

@@ -18,6 +18,10 @@ ModelOrBundled = Annotated[
     ),
 ]
 
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads that the models compute with; one a core by default.")
+]
+
 
 def named_or_bundled(model: str | None, asked: "DecodingOptions") -> "tuple[str, DecodingOptions]":
     """The model that was named, or the one that comes with Steno; then that is said on standard error.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from steno.tracking.promotion import Promotion
     from steno.tracking.version import ModelVersion
 
 app = typer.Typer(help="Register, list, show and promote models.", no_args_is_help=True, rich_markup_mode=None)
@@ -138,7 +139,22 @@ def promote(
     print(f"version {version} of {name} is now @{done.alias}{before}")
     if done.previous is not None:
         print(done.reason)
+    if done.comparison is None:
+        print("\n".join(_told(done)))
     print(f"use it as: models:/{name}@{done.alias}")
+
+
+def _told(done: "Promotion") -> list[str]:
+    """What is known of a version that was compared with none: measured now, or when it was made."""
+    from steno.cli.show import rate
+
+    if done.measured is not None:
+        scores = done.measured.scores
+        return [f"WER         {rate(scores.wer, scores.wer_interval())} on {done.measured.data}"]
+    known = [line for line in _measured(done.version) if "wer" in line.split()[0].lower()]
+    return [f"measured    {line} when it was made" for line in known] or [
+        "measured    nothing is known of it; --data MANIFEST measures it"
+    ]
 
 
 def _decisions(version: "ModelVersion") -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from steno.cli.decoding import takes_options
-from steno.cli.model import ModelOrBundled, named_or_bundled
+from steno.cli.model import ModelOrBundled, Threads, named_or_bundled
 from steno.fragments import part_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def transcribe(
     channels: Annotated[
         bool, typer.Option("--channels", help="Each channel by itself, as of a call with one for each speaker.")
     ] = False,
+    threads: Threads = None,
     *,
     asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -62,7 +63,7 @@ def transcribe(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."
         )
     named, asked = named_or_bundled(model, asked)
-    recognizer = Recognizer(resolve(named, uri), decoding=asked)
+    recognizer = Recognizer(resolve(named, uri), threads, asked)
     sources = [sys.stdin.buffer.read() if name == "-" else Path(name) for name in names]
     results = transcribe_files(recognizer, sources)
     if out is not None:

@@ -26,7 +26,7 @@ def tune(
     search: Annotated[
         Literal["bayes", "grid"], typer.Option(help="bayes: each set where the last ones promise most; grid: 90 sets.")
     ] = "bayes",
-    beam: Annotated[int, typer.Option(min=1, help="Readings kept after each frame.")] = 50,
+    beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept after each frame.")] = 50,
     neural: Annotated[
         Path | None,
         typer.Option(help="A neural one that `steno lm train` wrote, or a model that has one, for a second pass."),
@@ -54,6 +54,7 @@ def tune(
 
     from steno.cli.language_model import language_model
     from steno.cli.show import rate
+    from steno.cli.target import refuse_existing
     from steno.data.manifest import Manifest
     from steno.errors import ModelError
     from steno.evaluation.emissions import emissions
@@ -67,8 +68,8 @@ def tune(
 
     if to is None and is_kept_elsewhere(model):
         raise ModelError(f"{model}: only a folder of your own is changed in place", "Name a new folder with --to.")
-    if to is not None and to.exists():
-        raise ModelError(f"{to}: is there already", "Name a new folder.")
+    if to is not None:
+        refuse_existing(to)
     lm = language_model(lm, "lm")
     neural = None if neural is None else language_model(neural, "neural_lm")
     manifest = Manifest(data)
@@ -154,7 +155,7 @@ def tune(
     if config.neural_weight and judge is not None:
         measured["neural_lm"] = {"file": str(neural), **judge.about}
     told = (
-        f"Beam search keeps {config.beam} readings and weighs the language model `{config.lm}` ({lm.name}) with "
+        f"Beam search keeps {config.beam} hypotheses and weighs the language model `{config.lm}` ({lm.name}) with "
         f"{config.lm_weight:g}, words with {config.word_score:g}, and the labels' prior with {config.prior_weight:g}. "
         f"{f'Then {second}. ' if second else ''}"
         "The weights and the confidences were tuned on "
@@ -170,10 +171,10 @@ def tune(
 
 
 def _second_pass(config: "DecodingConfig") -> str:
-    """What changes the scores of beam search's readings, in words."""
+    """What changes the scores of beam search's hypotheses, in words."""
     told = []
     if config.phoneme_share:
-        told.append(f"phonemes find readings, too, and give {config.phoneme_share:.0%} of the acoustic score of each")
+        told.append(f"phonemes find hypotheses, too, and give {config.phoneme_share:.0%} of the acoustic score of each")
     if config.neural_weight:
         told.append(
             f"a neural language model is weighed with {config.neural_weight:g}, and takes {config.neural_share:.0%} of "

@@ -9,11 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from steno.decoding.greedy import collapse
 from steno.decoding.path import Emission, Hypothesis, Path
 from steno.errors import DecodingError
 from steno.text import BLANK, required_frames
 
 _STAY, _NEXT, _SKIP = 0, 1, 2
+_PART = 1500
+"""Frames that are compared at a time with their labels backwards: the work of more grows with their square."""
+_LEAST_BEHIND = 1e-6
+"""Log-probability a frame that is nothing."""
 
 
 def forced_alignment(emission_tv: Emission, labels: Sequence[int]) -> Hypothesis:
@@ -32,10 +37,7 @@ def forced_alignment(emission_tv: Emission, labels: Sequence[int]) -> Hypothesis
             f"the text needs {needed} frames, the recording has {len(emission_tv)}",
             "The text does not belong to the recording, or the recording was cut.",
         )
-    symbols = np.full(2 * len(labels) + 1, BLANK, dtype=np.int64)
-    symbols[1::2] = labels
-    may_skip = np.zeros(len(symbols), dtype=bool)
-    may_skip[3::2] = symbols[3::2] != symbols[1:-2:2]
+    symbols, may_skip = _states(labels)
     block = max(1, int(np.sqrt(len(emission_tv))))
     starts = list(range(0, len(emission_tv), block))
     score_s = np.full(len(symbols), -np.inf)
@@ -54,6 +56,48 @@ def forced_alignment(emission_tv: Emission, labels: Sequence[int]) -> Hypothesis
             path[start + frame] = symbols[state]
             state -= int(steps[frame, state])
     return Hypothesis(path, best)
+
+
+def misfit(emission_tv: Emission, path_t: Path) -> float | None:
+    """How far a forced alignment's path (T,) is from what the emission says by itself: 0 if it says the same.
+
+    It is the log-probability by which the path falls behind the best path of any labels, as a share of that by which
+    the same labels backwards do, which spell no text of the recording. So it hangs neither on the model's quality nor
+    on the noise, which make both larger. About 1 says that the labels fit as well as any others. A long path is
+    compared part by part, each with its own labels backwards.
+
+    None where the labels are the same backwards, or there are none.
+    """
+    best = float(emission_tv.max(axis=1).sum())
+    behind = best - float(emission_tv[np.arange(len(path_t)), path_t].sum())
+    backwards, differ = 0.0, False
+    for start in range(0, len(path_t), _PART):
+        labels = collapse(path_t[start : start + _PART])
+        backwards += _log_probability(emission_tv[start : start + _PART], labels[::-1])
+        differ |= labels != labels[::-1]
+    if not differ:
+        return None
+    return behind / max(best - backwards, behind, _LEAST_BEHIND * len(path_t))
+
+
+def _log_probability(emission_tv: Emission, labels: Sequence[int]) -> float:
+    """ln of the chance of the most probable path that spells the labels, for which there are frames enough."""
+    if not labels:
+        return float(emission_tv[:, BLANK].sum())
+    symbols, may_skip = _states(labels)
+    score_s = np.full(len(symbols), -np.inf)
+    score_s[0] = 0.0
+    score_s, _ = _advance(score_s, emission_tv, symbols, may_skip, True, False)
+    return float(score_s[-2:].max())
+
+
+def _states(labels: Sequence[int]) -> tuple[Path, npt.NDArray[np.bool_]]:
+    """The labels with blanks around each (S,), and whether the blank before each may be skipped (S,)."""
+    symbols = np.full(2 * len(labels) + 1, BLANK, dtype=np.int64)
+    symbols[1::2] = labels
+    may_skip = np.zeros(len(symbols), dtype=bool)
+    may_skip[3::2] = symbols[3::2] != symbols[1:-2:2]
+    return symbols, may_skip
 
 
 def _advance(

@@ -18,7 +18,7 @@ from steno.decoding.config import DecodingConfig
 from steno.decoding.greedy import collapse
 from steno.decoding.hotwords import Hotword, Node, PhraseGraph
 from steno.decoding.path import Emission, Hypothesis, Path
-from steno.decoding.second_pass import Readings, SecondPass, TextScorer
+from steno.decoding.second_pass import NBest, SecondPass, TextScorer
 from steno.errors import DecodingError
 from steno.lm import LanguageModelFile, open_lm
 from steno.phonemes import Pronunciations
@@ -40,14 +40,14 @@ _NEVER = -1e4
 
 
 class BeamDecoder:
-    """Best readings by beam search.
+    """Best hypotheses by beam search.
 
     Args:
         tokenizer: labels of the emissions.
         config: widths and weights, and the priors of the labels.
         lm: an n-gram language model of words, which then are the vocabulary, or of characters; None for none.
         hotwords: phrases to prefer.
-        nbest: most readings that are given.
+        nbest: most hypotheses that are given.
         pronunciations: what words sound like, for the second pass of a model that writes phonemes too.
         neural: a neural language model, for the second pass.
 
@@ -68,7 +68,7 @@ class BeamDecoder:
     ) -> None:
         self._tokenizer, self._pronunciations, self._neural = tokenizer, pronunciations, neural
         self._nbest = nbest
-        # Many readings of beam search differ in their paths alone.
+        # Many hypotheses of beam search differ in their paths alone.
         self._most = 1 if nbest == 1 else 8 * nbest
         tokens = tokenizer.tokens
         self._labels = len(tokens)
@@ -103,21 +103,21 @@ class BeamDecoder:
                 raise DecodingError(
                     "a second pass needs a language model of words", "Build one with steno lm build --units words."
                 )
-            by_sound = None
+            phoneme_search = None
             if sounds is not None:
                 prior = config.phoneme_prior
                 self._often_p = _weighed(prior, config.prior_weight if prior else 0, sounds.labels, "phoneme_prior")
-                by_sound = self._search.by_sound(config, sounds) if config.sound_words else None
-            self._second = SecondPass(self._tokenizer, config, self._search, sounds, by_sound, neural)
+                phoneme_search = self._search.phoneme_search(config, sounds) if config.sound_words else None
+            self._second = SecondPass(self._tokenizer, config, self._search, sounds, phoneme_search, neural)
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
-        """Readings of an emission (T, V) with different paths, best first."""
+        """Hypotheses of an emission (T, V) with different paths, best first."""
         if not len(emission_tv):
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
         return self._best(self._searched(emission_tv), emission_tv)
 
-    def readings(self, emission_tv: Emission) -> Readings:
-        """What a second pass compares, of an emission (T, V), T > 0.
+    def rescored(self, emission_tv: Emission) -> NBest:
+        """The n-best list that a second pass chooses from, of an emission (T, V), T > 0.
 
         Raises:
             DecodingError: there is no second pass.
@@ -125,7 +125,7 @@ class BeamDecoder:
         if self._second is None:
             raise DecodingError("no second pass is configured")
         paths = self._paths(self._searched(emission_tv), len(emission_tv))
-        return self._asked(self._second, list(paths), emission_tv)
+        return self._rescored(self._second, list(paths), emission_tv)
 
     # ---- a stream --------------------------------------------------------------------------------------------
 
@@ -142,14 +142,14 @@ class BeamDecoder:
             self._frames += len(emission_tv)
 
     def best(self) -> Hypothesis:
-        """The best reading of the frames so far."""
+        """The best hypothesis of the frames so far."""
         if not self._frames:
             return Hypothesis(np.zeros(0, dtype=np.int64), 0.0)
         result = self._decoder.get_best_hypothesis(0)
         return Hypothesis(_path(result, self._frames), result.score)
 
     def end(self, emission_tv: Emission) -> list[Hypothesis]:
-        """The utterance is over: its readings, best first. ``emission_tv`` is all that was pushed, (T, V)."""
+        """The utterance is over: its hypotheses, best first. ``emission_tv`` is all that was pushed, (T, V)."""
         if not self._frames:
             return [Hypothesis(np.zeros(0, dtype=np.int64), 0.0)]
         if self._close:
@@ -168,13 +168,13 @@ class BeamDecoder:
         if self._second is None:
             return self._hypotheses(results[: self._most], emission_tv)
         paths = self._paths(results, len(emission_tv))
-        best = self._asked(self._second, list(paths), emission_tv).best(self._config, self._nbest)
+        best = self._rescored(self._second, list(paths), emission_tv).best(self._config, self._nbest)
         letters_tv = emission_tv[:, : self._labels] - self._often_v
         chosen = [Hypothesis(self._along(text, paths, letters_tv), score) for text, score in best]
         return chosen or self._hypotheses(results[:1], emission_tv)
 
     def _along(self, text: str, paths: Mapping[str, Path], letters_tv: Emission) -> Path:
-        """The path of a reading, which was found along it, or else the best one."""
+        """The path of a hypothesis, which was found along it, or else the best one."""
         if text in paths:
             return paths[text]
         labels = self._tokenizer.encode(text)
@@ -192,11 +192,11 @@ class BeamDecoder:
     def _hypotheses(results: "Sequence[fl.DecodeResult]", emission_tv: Emission) -> list[Hypothesis]:
         return [Hypothesis(_path(result, len(emission_tv)), result.score) for result in results]
 
-    def _asked(self, second: SecondPass, texts: Sequence[str], emission_tv: Emission) -> Readings:
+    def _rescored(self, second: SecondPass, texts: Sequence[str], emission_tv: Emission) -> NBest:
         letters_tv, phonemes_tp = emission_tv[:, : self._labels] - self._often_v, emission_tv[:, self._labels :]
         if second.pronunciations is not None:
             phonemes_tp = phonemes_tp - self._often_p
-        return second.readings(texts, letters_tv, phonemes_tp)
+        return second.rescore(texts, letters_tv, phonemes_tp)
 
     def _closed(self, emission_tv: Emission) -> Emission:
         """The emission with a last frame of space, where words are spelled with the space that ends them."""
@@ -266,7 +266,7 @@ class _Lexicon:
     def decoder(self, config: DecodingConfig) -> "tuple[fl.LexiconDecoder, fl.LM]":
         return self._decoder(config, self._trie, self._labels, self._space)
 
-    def by_sound(self, config: DecodingConfig, sounds: Pronunciations) -> "Callable[[Emission], list[str]]":
+    def phoneme_search(self, config: DecodingConfig, sounds: Pronunciations) -> "Callable[[Emission], list[str]]":
         """A search by phonemes for the texts of log-probabilities (T, P), best first."""
         if self._sounds is None or self._sounds[0] != config.sound_words:
             self._sounds = config.sound_words, self._spelled_by_sound(sounds, config.sound_words)

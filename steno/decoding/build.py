@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class Decoder(Protocol):
-    """Turns emissions into readings."""
+    """Turns emissions into hypotheses."""
 
     def decode(self, emission_tv: Emission) -> list[Hypothesis]:
-        """Readings of an emission (T, V), best first, at least one."""
+        """Hypotheses of an emission (T, V), best first, at least one."""
 
 
 def build_decoder(
@@ -35,7 +35,7 @@ def build_decoder(
     pronunciations: Pronunciations | None = None,
     neural: "TextScorer | None" = None,
 ) -> "GreedyDecoder | BeamDecoder":
-    """The decoder of these settings; ``lm`` is the file of ``config.lm``, and what a second pass would ask follows.
+    """The decoder of these settings; ``lm`` is the file of ``config.lm``, and what a second pass rescores with follows.
 
     Raises:
         DecodingError: a hotword that the alphabet cannot spell.

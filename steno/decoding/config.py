@@ -23,7 +23,7 @@ class CalibrationConfig(Strict):
 class DecodingConfig(Strict):
     """How emissions become text.
 
-    The score of a reading is ln p(acoustics) + ``lm_weight`` · ln p(LM) + ``word_score`` · words; without a language
+    The score of a hypothesis is ln p(acoustics) + ``lm_weight`` · ln p(LM) + ``word_score`` · words; without a language
     model of words the frames that are a space count in place of words. ``prior_weight`` · ``label_prior`` is taken off
     each frame's log-probabilities; the prior is ln of the share of all frames that the model gives to each label. What
     it writes often anyway, blanks above all, then says less than what it writes seldom.
@@ -32,15 +32,15 @@ class DecodingConfig(Strict):
     the words to its vocabulary; one of characters does not. Without one, ``beam`` sums over the alignments of each
     reading.
 
-    ``beam`` readings are kept after each frame, those at most ``beam_threshold`` behind the best; each is continued
+    ``beam`` hypotheses are kept after each frame, those at most ``beam_threshold`` behind the best; each is continued
     by the ``beam_tokens`` best tokens of the frame.
 
-    A second pass over the readings of beam search can change their scores. Of a model that writes phonemes too, and
+    A second pass over the hypotheses of beam search can change their scores. Of a model that writes phonemes too, and
     knows what its language model's words sound like (``pronunciations``, a file of the model folder), ``phoneme_share``
     of the acoustic score becomes that of the phonemes, less ``prior_weight`` · ``phoneme_prior``; a beam search by the
-    phonemes alone finds readings of the ``sound_words`` likeliest words, too, if that is not 0. With a neural language
-    model (``neural_lm``, likewise) ``neural_weight`` · ln p(neural LM) is added, and ``neural_share`` of what the
-    language model of words gave is taken off.
+    phonemes alone finds hypotheses of the ``sound_words`` likeliest words, too, if that is not 0. With a neural
+    language model (``neural_lm``, likewise) ``neural_weight`` · ln p(neural LM) is added, and ``neural_share`` of what
+    the language model of words gave is taken off.
 
     Source of the prior: Miao et al., "EESEN: End-to-End Speech Recognition using Deep RNN Models and WFST-based
     Decoding", ASRU 2015, which takes it from transcripts.

@@ -11,7 +11,7 @@ from steno.text import BLANK
 
 
 class GreedyDecoder:
-    """The best path. It has one reading of an utterance, and no use for a language model.
+    """The best path. It gives one hypothesis of an utterance, and no use for a language model.
 
     Args:
         labels: of the text; an emission may have others, those of phonemes, after them. None is all.

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from steno.errors import DecodingError
 from steno.text import CharTokenizer, normalize
+from steno.textfile import read_text
 
 DEFAULT_BOOST = 4.0
 """What a word of a phrase gains by default, in natural-log units of the score."""
@@ -31,19 +32,13 @@ def parse_hotwords(entries: Iterable[str], alphabet: str) -> list[Hotword]:
     found = []
     for entry in entries:
         if entry.startswith("@"):
-            for number, line in enumerate(_lines(entry[1:]), start=1):
+            listed = read_text(Path(entry[1:]), DecodingError)
+            for number, line in enumerate(listed.splitlines(), start=1):
                 if line.strip() and not line.startswith("#"):
                     found.append(_parse(line.strip(), alphabet, f"{entry[1:]}:{number}: "))
         else:
             found.append(_parse(entry, alphabet, ""))
     return found
-
-
-def _lines(name: str) -> list[str]:
-    try:
-        return Path(name).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DecodingError(f"{name}: the hotwords cannot be read ({error})") from error
 
 
 def _parse(entry: str, alphabet: str, where: str) -> Hotword:

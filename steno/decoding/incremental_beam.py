@@ -19,7 +19,7 @@ class IncrementalBeam:
         tokens: the token of every label.
         seconds_per_frame: distance of two frames of the emission.
         calibration: of the words' confidences.
-        nbest: most readings in a final transcript.
+        nbest: most hypotheses in a final transcript.
     """
 
     def __init__(

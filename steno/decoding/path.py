@@ -28,7 +28,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One reading of an utterance: a path (T,), and its score, of which the higher is the better."""
+    """One hypothesis of an utterance: a path (T,), and its score, of which the higher is the better."""
 
     path_t: Path
     score: float

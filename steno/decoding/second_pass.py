@@ -1,9 +1,9 @@
-"""A second pass over the readings of beam search, by witnesses that would be too slow to search with.
+"""A second pass over the hypotheses of beam search, with models that would be too slow to search with.
 
-Letters and phonemes are two witnesses of the same speech, which err in different places: phonemes take over a share of
-what the letters say of each reading. Readings that were found by one of them often are right where those of the other
-are wrong, so the best are crossed. A neural language model judges whole readings better than n-grams, which see only a
-few words back: it takes over a share of what they say. Only then the best reading is chosen.
+The n-best list is rescored. Characters and phonemes err in different places: phonemes take over a share of the
+acoustic score of each hypothesis. Hypotheses that were found by one of them often are right where those of the other
+are wrong, so the best are recombined. A neural language model scores whole hypotheses better than n-grams, which see
+only a few words back: it takes over a share of what they give. Only then the best hypothesis is chosen.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,17 +21,17 @@ from steno.phonemes import Pronunciations
 from steno.text import BLANK, Tokenizer
 
 _RESCALED = 4
-"""Frames after which chances are made large again."""
+"""Frames after which probabilities are made large again."""
 _MOST = 200
-"""Readings of one utterance that are compared, of those found by letters, and of those found by phonemes."""
-_CROSSED = 80
-"""Readings that the best one is crossed with."""
-_CROSSINGS = 400
-"""New readings that are made of them at most, each time."""
+"""Hypotheses of one utterance that are rescored, of those found by characters, and of those found by phonemes."""
+_RECOMBINED = 80
+"""Hypotheses that the best one is recombined with."""
+_NEW = 400
+"""New hypotheses that are made of them at most, each time."""
 _TIMES = 6
-"""How often the best reading is crossed, while a better one comes of it."""
-_JUDGED = 50
-"""The best so far, which the neural language model is asked about: more cost time and change nothing."""
+"""How often the best hypothesis is recombined, while a better one comes of it."""
+_RESCORED = 50
+"""The best so far, which the neural language model scores: more cost time and change nothing."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -40,35 +40,35 @@ class TextScorer(Protocol):
     """Says how likely texts are: a neural language model."""
 
     def log_likelihoods(self, texts: Sequence[str]) -> Scores:
-        """ln of the chance of each text (N,), of normalised words with spaces between them."""
+        """ln of the probability of each text (N,), of normalised words with spaces between them."""
 
 
 class NGrams(Protocol):
-    """What beam search knows of words: its language model, and the phrases that it prefers."""
+    """What beam search knows of words: its language model and the hotwords."""
 
     def log_likelihood(self, words: Sequence[str]) -> float:
-        """ln of the chance of words as a whole sentence."""
+        """ln of the probability of words as a whole sentence."""
 
     def gain(self, words: Sequence[str]) -> float:
-        """What the phrases add."""
+        """What the hotwords add."""
 
 
 @dataclass(frozen=True)
-class Readings:
-    """The readings of an utterance, and what the witnesses say of each (N,).
+class NBest:
+    """The n-best list of an utterance, and the scores of each hypothesis (N,).
 
     Args:
         texts: words with spaces between them.
-        letters_n, sounds_n: ln of the chance of its letters and of its phonemes, both of its letters where phonemes
-            have no say; -inf where they do not fit into the frames.
-        ngrams_n, neural_n: ln of the chance of its words by the n-gram and by the neural language model, which is 0
-            where it was not asked.
-        gains_n: what preferred phrases add.
+        letters_n, phonemes_n: ln of the probability of its letters and of its phonemes, both of its letters where
+            phonemes are not used; -inf where they do not fit into the frames.
+        ngrams_n, neural_n: ln of the probability of its words by the n-gram and by the neural language model, which is
+            0 where it was not used.
+        gains_n: what hotwords add.
     """
 
     texts: list[str]
     letters_n: Scores
-    sounds_n: Scores
+    phonemes_n: Scores
     ngrams_n: Scores
     neural_n: Scores
     gains_n: Scores
@@ -78,17 +78,17 @@ class Readings:
         return np.array([len(text.split()) for text in self.texts], dtype=np.float64)
 
     def scores(self, config: DecodingConfig) -> Scores:
-        """What they are worth (N,) by these weights; -inf where the letters or the phonemes do not fit."""
+        """The total scores (N,) with these weights; -inf where the letters or the phonemes do not fit."""
         share = config.phoneme_share
         score_n = (1 - share) * self.letters_n if share < 1 else np.zeros(len(self.texts))
         if share:
-            score_n = score_n + share * self.sounds_n
+            score_n = score_n + share * self.phonemes_n
         score_n = score_n + (1 - config.neural_share) * config.lm_weight * self.ngrams_n
         score_n = score_n + config.neural_weight * self.neural_n + self.gains_n
         return np.asarray(score_n + config.word_score * self._words_n, dtype=np.float64)
 
     def best(self, config: DecodingConfig, most: int) -> list[tuple[str, float]]:
-        """The best texts by these weights and what they are worth, best first, without any that do not fit.
+        """The best texts with these weights and their scores, best first, without any that do not fit.
 
         Letters must fit even where they have no weight: they say where words are.
         """
@@ -96,30 +96,30 @@ class Readings:
         order = np.argsort(-score_n, kind="stable")[:most].tolist()
         return [(self.texts[place], float(score_n[place])) for place in order if np.isfinite(score_n[place])]
 
-    def only(self, places: Sequence[int]) -> Self:
+    def subset(self, places: Sequence[int]) -> Self:
         """Those at these places."""
         return type(self)([self.texts[place] for place in places], *(column[places] for column in self._columns))
 
-    def and_those(self, more: "Readings") -> Self:
-        """These and more."""
+    def joined(self, more: "NBest") -> Self:
+        """These hypotheses and more."""
         both = zip(self._columns, more._columns, strict=True)
         return type(self)(self.texts + more.texts, *(np.concatenate(columns) for columns in both))
 
     @property
     def _columns(self) -> tuple[Scores, ...]:
-        return self.letters_n, self.sounds_n, self.ngrams_n, self.neural_n, self.gains_n
+        return self.letters_n, self.phonemes_n, self.ngrams_n, self.neural_n, self.gains_n
 
 
 @dataclass(frozen=True)
 class SecondPass:
-    """Asks the witnesses.
+    """Rescores and recombines hypotheses.
 
     Args:
         tokenizer: of the letters.
-        config: the weights by which readings are crossed, and chosen for the neural language model.
+        config: the weights with which hypotheses are recombined, and chosen for the neural language model.
         ngrams: what beam search knows of words.
         pronunciations: what words sound like, where a model writes phonemes.
-        by_sound: texts that a search by the phonemes alone finds in their log-probabilities (T, P), best first.
+        phoneme_search: texts that a search by the phonemes alone finds in their log-probabilities (T, P), best first.
         neural: a neural language model, where there is one.
     """
 
@@ -127,14 +127,14 @@ class SecondPass:
     config: DecodingConfig
     ngrams: NGrams
     pronunciations: Pronunciations | None = None
-    by_sound: Callable[[Emission], list[str]] | None = None
+    phoneme_search: Callable[[Emission], list[str]] | None = None
     neural: TextScorer | None = None
 
-    def readings(self, found: Sequence[str], letters_tv: Emission, phonemes_tp: Emission) -> Readings:
-        """What the witnesses say of an utterance's readings, and of new ones that are made of them.
+    def rescore(self, found: Sequence[str], letters_tv: Emission, phonemes_tp: Emission) -> NBest:
+        """The n-best list of an utterance with all scores, and with hypotheses that are recombined from it.
 
-        A reading with a word whose sound is not known cannot be compared by phonemes: it goes, or phonemes have no say
-        where it is the best one.
+        A hypothesis with a word whose pronunciation is not known has no score by phonemes: it goes, or phonemes are
+        not used where it is the best one.
 
         Args:
             found: texts that beam search found, best first, at least one.
@@ -142,64 +142,64 @@ class SecondPass:
             phonemes_tp: log-probabilities (T, P) of the phonemes; P is 0 where there are none.
         """
         texts = list(found[:_MOST])
-        sounds = self.pronunciations
-        if sounds is None or sounds.spelled(texts[0].split()) is None:
-            sounds = None
-        elif self.by_sound is not None:
+        pronunciations = self.pronunciations
+        if pronunciations is None or pronunciations.spelled(texts[0].split()) is None:
+            pronunciations = None
+        elif self.phoneme_search is not None:
             known = set(texts)
-            texts += [text for text in self.by_sound(phonemes_tp)[:_MOST] if text not in known]
+            texts += [text for text in self.phoneme_search(phonemes_tp)[:_MOST] if text not in known]
 
-        def ask(texts: Sequence[str]) -> Readings:
-            return self._asked(texts, letters_tv, phonemes_tp, sounds)
+        def score(texts: Sequence[str]) -> NBest:
+            return self._scored(texts, letters_tv, phonemes_tp, pronunciations)
 
-        heard = self._crossed(ask(texts), ask)
+        nbest = self._recombined(score(texts), score)
         if self.neural is None:
-            return heard
-        kept = sorted(np.argsort(-heard.scores(self._without_neural), kind="stable")[:_JUDGED].tolist())
-        judged = heard.only(kept)
-        return replace(judged, neural_n=self.neural.log_likelihoods(judged.texts))
+            return nbest
+        kept = sorted(np.argsort(-nbest.scores(self._without_neural), kind="stable")[:_RESCORED].tolist())
+        rescored = nbest.subset(kept)
+        return replace(rescored, neural_n=self.neural.log_likelihoods(rescored.texts))
 
     @cached_property
     def _without_neural(self) -> DecodingConfig:
         return self.config.model_copy(update={"neural_weight": 0.0, "neural_share": 0.0})
 
-    def _asked(
-        self, texts: Sequence[str], letters_tv: Emission, phonemes_tp: Emission, sounds: Pronunciations | None
-    ) -> Readings:
-        """What all but the neural language model say of texts, but for those whose sound is not known."""
+    def _scored(
+        self, texts: Sequence[str], letters_tv: Emission, phonemes_tp: Emission, pronunciations: Pronunciations | None
+    ) -> NBest:
+        """Texts with all scores but the neural language model's, but for those whose pronunciation is not known."""
         split = {text: text.split() for text in texts}
-        if sounds is not None:
-            spelled = {text: sounds.spelled(words) for text, words in split.items()}
-            heard = {text: labels for text, labels in spelled.items() if labels is not None}
-            split = {text: split[text] for text in heard}
+        if pronunciations is not None:
+            spelled = {text: pronunciations.spelled(words) for text, words in split.items()}
+            pronounced = {text: labels for text, labels in spelled.items() if labels is not None}
+            split = {text: split[text] for text in pronounced}
         letters_n = log_likelihoods(letters_tv, [self.tokenizer.encode(text) for text in split])
-        return Readings(
+        return NBest(
             list(split),
             letters_n,
-            log_likelihoods(phonemes_tp, list(heard.values())) if sounds is not None else letters_n,
+            log_likelihoods(phonemes_tp, list(pronounced.values())) if pronunciations is not None else letters_n,
             np.array([self.ngrams.log_likelihood(words) for words in split.values()]),
             np.zeros(len(split)),
             np.array([self.ngrams.gain(words) for words in split.values()]),
         )
 
-    def _crossed(self, heard: Readings, ask: Callable[[Sequence[str]], Readings]) -> Readings:
-        """These readings, and what comes of the best one when others' words are put where it differs from them."""
+    def _recombined(self, nbest: NBest, score: Callable[[Sequence[str]], NBest]) -> NBest:
+        """These hypotheses, and what comes of the best one when others' words are put where it differs from them."""
         for _ in range(_TIMES):
-            score_n = heard.scores(self._without_neural)
-            first, *others = (heard.texts[place] for place in np.argsort(-score_n, kind="stable")[: _CROSSED + 1])
-            known = set(heard.texts)
-            fresh = [text for text in crossings(first, others) if text not in known]
+            score_n = nbest.scores(self._without_neural)
+            first, *others = (nbest.texts[place] for place in np.argsort(-score_n, kind="stable")[: _RECOMBINED + 1])
+            known = set(nbest.texts)
+            fresh = [text for text in recombinations(first, others) if text not in known]
             if not fresh:
                 break
-            more = ask(fresh[:_CROSSINGS])
+            more = score(fresh[:_NEW])
             better = more.scores(self._without_neural).max(initial=-np.inf) > score_n.max()
-            heard = heard.and_those(more)
+            nbest = nbest.joined(more)
             if not better:
                 break
-        return heard
+        return nbest
 
 
-def crossings(text: str, others: Iterable[str]) -> list[str]:
+def recombinations(text: str, others: Iterable[str]) -> list[str]:
     """What comes of a text where one of the places at which another differs from it is taken from that one."""
     own = text.split()
     made: dict[str, None] = {}
@@ -214,7 +214,7 @@ def crossings(text: str, others: Iterable[str]) -> list[str]:
 
 
 def log_likelihoods(emission_tv: Emission, spellings: Sequence[Sequence[int]]) -> Scores:
-    """ln of the chance of each spelling, over all of its CTC paths: (N,).
+    """ln of the probability of each spelling, over all of its CTC paths: (N,).
 
     Args:
         emission_tv: log-probabilities (T, V), not necessarily of sum one.

@@ -1,4 +1,4 @@
-"""What a decoder heard: text, words with their times and confidences, and other readings."""
+"""What a decoder heard: text, words with their times and confidences, and other hypotheses."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One of the readings of the same audio; a higher score is a better one."""
+    """One of the hypotheses of the same audio; a higher score is a better one."""
 
     text: str
     score: float
@@ -39,7 +39,7 @@ class Alternative:
 class Transcript:
     """What was heard in one recording. ``text`` is the words joined by spaces.
 
-    ``alternatives`` are the best readings, ``text`` the first of them, where more than one was asked for.
+    ``alternatives`` are the best hypotheses, ``text`` the first of them, where more than one was asked for.
     """
 
     text: str

@@ -18,9 +18,9 @@ def transcript(
     offset: float = 0.0,
     nbest: int = 1,
 ) -> Transcript:
-    """The best reading with words, times from ``offset`` seconds and confidences, and the others' texts.
+    """The best hypothesis with words, times from ``offset`` seconds and confidences, and the others' texts.
 
-    Of readings that differ only in their paths, the best one stays.
+    Of hypotheses that differ only in their paths, the best one stays.
     """
     best = hypotheses[0]
     words = words_of(runs(best.path_t, emission_tv), tokens, seconds_per_frame, offset)
@@ -31,7 +31,7 @@ def transcript(
     for other in hypotheses[1:] if nbest > 1 else ():
         spelled = _text(words_of(runs(other.path_t, emission_tv), tokens, seconds_per_frame))
         others.setdefault(spelled, other.score)
-    listed = tuple(Alternative(reading, score) for reading, score in list(others.items())[:nbest]) if nbest > 1 else ()
+    listed = tuple(Alternative(other, score) for other, score in list(others.items())[:nbest]) if nbest > 1 else ()
     return Transcript(text, words, listed, best.score)
 
 

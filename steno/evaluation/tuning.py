@@ -14,7 +14,7 @@ from steno.decoding.build import Decoder
 from steno.decoding.config import CalibrationConfig, DecodingConfig
 from steno.decoding.greedy import GreedyDecoder
 from steno.decoding.path import Emission
-from steno.decoding.second_pass import Readings, TextScorer
+from steno.decoding.second_pass import NBest, TextScorer
 from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript
 from steno.evaluation.alignment import align
@@ -98,7 +98,7 @@ def tune(
         emissions: of the dev set.
         lm: the language model.
         stored_as: the name it gets in the model folder.
-        beam: readings kept after each frame.
+        beam: hypotheses kept after each frame.
         trials: how many ``bayes`` tries (a tree-structured Parzen estimator); ``grid`` tries all of its own.
         search: how weights are chosen.
         seed: of the choice.
@@ -168,28 +168,28 @@ def tune(
     )
 
 
-class _Judged(NamedTuple):
-    """The readings of an utterance, and the word errors of each."""
+class _Counted(NamedTuple):
+    """The n-best list of an utterance, and the word errors of each hypothesis."""
 
-    readings: Readings
+    nbest: NBest
     errors: list[int]
 
 
 @dataclass(frozen=True)
 class _SecondPasses:
-    """What the second pass would compare, once for all of its weights."""
+    """The n-best lists that the second pass chooses from, once for all of its weights."""
 
-    judged: list[_Judged]
+    counted: list[_Counted]
     words: int
 
     @classmethod
     def of(cls, decoder: BeamDecoder, emissions: Emissions) -> Self:
-        judged: list[_Judged] = []
+        counted: list[_Counted] = []
         for reference, part_tv in zip(emissions.references, emissions, strict=True):
             if len(part_tv):
-                found = decoder.readings(part_tv)
-                judged.append(_Judged(found, [word_errors(reference, text).errors for text in found.texts]))
-        return cls(judged, sum(len(words(reference)) for reference in emissions.references))
+                nbest = decoder.rescored(part_tv)
+                counted.append(_Counted(nbest, [word_errors(reference, text).errors for text in nbest.texts]))
+        return cls(counted, sum(len(words(reference)) for reference in emissions.references))
 
     def best(
         self, config: DecodingConfig, phonemes: bool, neural: bool
@@ -205,7 +205,7 @@ class _SecondPasses:
         return min(rates, key=lambda rated: rated[1])[0], rates
 
     def _errors(self, config: DecodingConfig) -> int:
-        return sum(one.errors[int(np.argmax(one.readings.scores(config)))] for one in self.judged if one.errors)
+        return sum(one.errors[int(np.argmax(one.nbest.scores(config)))] for one in self.counted if one.errors)
 
 
 def _least(

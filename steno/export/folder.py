@@ -16,7 +16,7 @@ from steno.errors import StenoError
 from steno.evaluation.measure import Evaluation, evaluate
 from steno.evaluation.score import Scores, score
 from steno.export.forms import load
-from steno.export.quantize import quantized
+from steno.export.quantize import in_8_bits, quantized
 from steno.runtime import Recognizer
 from steno.runtime.folder import (
     CARD,
@@ -79,6 +79,8 @@ class Verdict:
     margin: float
     streaming: tuple[Scores, Scores] | None = None
     """The same of the graph that a stream is heard with, decoded greedily, where the model has one."""
+    small_already: bool = False
+    """Whether the model had 8-bit weights before."""
 
     @property
     def accepted(self) -> bool:
@@ -98,30 +100,32 @@ def export_int8(folder: Path, target: Path, data: Manifest, margin: float) -> Ve
     config = read_config(folder)
     with new_folder(target) as (scratch, keep):
         copy_runnable(folder, config, scratch)
+        small_already = in_8_bits(onnx.load(scratch / ONNX))
         for name in (ONNX, STREAM):
             if (scratch / name).is_file():
                 onnx.save(quantized(onnx.load(scratch / name)), scratch / name)
         write_config(scratch, config)
-        before = evaluate(Recognizer(folder), data, model="float").checked()
+        before = evaluate(Recognizer(folder), data, model="given").checked()
         after = evaluate(Recognizer(scratch), data, model="int8").checked()
         streaming = None
         if (scratch / STREAM).is_file():
             streaming = _streamed(folder, before), _streamed(scratch, after)
-        verdict = Verdict(before, after, margin, streaming)
+        verdict = Verdict(before, after, margin, streaming, small_already)
         if not verdict.accepted:
             return verdict
+        given = "before" if small_already else "float"
         evidence = {
             "data": str(data.path),
             "digest": data.digest,
             "utterances": len(after.measured),
             "wer": round(after.scores.wer, 5),
-            "wer_float": round(before.scores.wer, 5),
+            f"wer_{given}": round(before.scores.wer, 5),
             "margin": margin,
         }
         if streaming:
             evidence |= {
                 "streaming_wer": round(streaming[1].wer, 5),
-                "streaming_wer_float": round(streaming[0].wer, 5),
+                f"streaming_wer_{given}": round(streaming[0].wer, 5),
             }
         _finish(scratch, config, {"format": "onnx-int8", **evidence}, folder)
         keep()
@@ -170,14 +174,16 @@ def add_to_card(folder: Path, config: FolderConfig, title: str, text: str) -> No
 def _section(made: dict[str, Any]) -> str:
     if made["format"] == "onnx":
         return "The graph of the trained model, without its weights in torch's form."
+    given = "before" if "wer_before" in made else "float"
     streamed = ""
     if "streaming_wer" in made:
         streamed = (
             f" Heard as a stream, greedily, it is {made['streaming_wer']:.2%}, and was "
-            f"{made['streaming_wer_float']:.2%}."
+            f"{made[f'streaming_wer_{given}']:.2%}."
         )
+    already = ", which the model had already" if given == "before" else ""
     return (
-        "Weights in 8 bits. The other figures in this card are those of the model before that. On\n"
+        f"Weights in 8 bits{already}. The other figures in this card are those of the model before that. On\n"
         f"`{made['data']}` ({made['utterances']} utterances, digest {made['digest']}) the WER is {made['wer']:.2%}, "
-        f"and was {made['wer_float']:.2%} before.{streamed}"
+        f"and was {made[f'wer_{given}']:.2%} before.{streamed}"
     )

@@ -47,6 +47,12 @@ def quantized(model: ModelProto) -> ModelProto:
     return stored_in_8_bits(rounded_once(with_8_bit_products(convolutions_as_products(model))))
 
 
+def in_8_bits(model: ModelProto) -> bool:
+    """Whether a graph has 8-bit weights already."""
+    small = (TensorProto.INT8, TensorProto.UINT8)
+    return any(one.data_type in small and np.prod(one.dims) >= _LEAST for one in model.graph.initializer)
+
+
 def convolutions_as_products(model: ModelProto) -> ModelProto:
     """Convolutions over time, (B, C, T) → (B, C', T'), as matrix products; depthwise ones stay."""
     graph = _Graph(model)

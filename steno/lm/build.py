@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from steno.errors import LanguageModelError
-from steno.lm.corpus import END, SPECIALS, UNKNOWN, Progress, Units, check_spelling, file_name, read_corpus
+from steno.lm.corpus import SPECIALS, UNKNOWN, Progress, Units, check_spelling, file_name, read_corpus
 from steno.lm.counts import count_grams
 from steno.lm.files import write_model
 from steno.lm.kneser_ney import Discounts, estimate
@@ -63,10 +63,9 @@ def build(
     check_spelling(", ".join(map(file_name, texts)), corpus.vocabulary[len(SPECIALS) :], units, alphabet)
     tables = list(count_grams(corpus, order, progress))
     model, discounts = estimate(corpus.vocabulary, tables, prune, progress)
-    ends = int(tables[0].count[END])
     built = Built(
         sentences=corpus.sentences,
-        tokens=len(corpus.tokens) - 2 * ends,
+        tokens=corpus.words,
         unknown=int(tables[0].count[UNKNOWN]),
         vocabulary=len(corpus.vocabulary) - len(SPECIALS),
         counted=[len(table) for table in tables],

@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from steno import textfile
 from steno.errors import LanguageModelError
 from steno.text import ENGLISH, normalize
 
@@ -45,8 +46,8 @@ class Corpus:
     sentences: int
 
     @property
-    def spoken(self) -> int:
-        """How many tokens there are, but for those that begin and end sentences."""
+    def words(self) -> int:
+        """Of all sentences, without ``<s>`` and ``</s>``; of a corpus of characters, its characters."""
         return len(self.tokens) - 2 * self.sentences
 
 
@@ -60,7 +61,7 @@ def read_corpus(
     """Read sentences, one a line; :func:`steno.text.normalize` brings them to the form of transcripts.
 
     Args:
-        paths: text in UTF-8, plain, ``.gz`` or ``.xz``; ``-`` is standard input.
+        paths: text in UTF-8 (or UTF-16 with a byte order mark), plain, ``.gz`` or ``.xz``; ``-`` is standard input.
         alphabet: of the recogniser that the model is for.
         vocabulary: keep so many of the most frequent tokens; the others become ``<unk>``.
 
@@ -158,7 +159,9 @@ def _blocks(path: Path, encoder: _Encoder, progress: Progress) -> Iterator[Ids]:
 def read_lines(
     path: Path, progress: Progress = lambda what, part: None, what: str = "reading"
 ) -> Iterator[tuple[int, str]]:
-    """The lines of a text in UTF-8, plain, ``.gz`` or ``.xz``, numbered from 1; ``-`` is standard input.
+    """The lines of a text, plain, ``.gz`` or ``.xz``, numbered from 1; ``-`` is standard input.
+
+    It is UTF-8, or UTF-16 with a byte order mark.
 
     Raises:
         LanguageModelError: it is missing, damaged, or not such text.
@@ -167,16 +170,10 @@ def read_lines(
     number = 0
     with _opened(path) as (raw, stream, size):
         try:
-            for number, line in enumerate(stream, start=1):
+            for number, line in enumerate(textfile.lines(stream, name, LanguageModelError), start=1):
                 if not number % 20_000 and size:
                     progress(f"{what} {name}", raw.tell() / size)
-                if b"\0" in line:
-                    raise LanguageModelError(f"{name}:{number}: is no text", "Give text files, plain, .gz or .xz.")
-                yield number, line.decode("utf-8")
-        except UnicodeDecodeError:
-            raise LanguageModelError(
-                f"{name}:{number}: is not UTF-8 text", "Give text files, plain, .gz or .xz, in UTF-8."
-            ) from None
+                yield number, line
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as problem:
             raise LanguageModelError(f"{name}: is damaged after line {number} ({problem})") from None
 

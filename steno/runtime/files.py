@@ -142,13 +142,13 @@ def _alternatives(parts: Sequence[Transcript]) -> tuple[Alternative, ...]:
         return ()
     whole = {"": 0.0}
     for part in parts:
-        readings = part.alternatives or [Alternative(part.text, part.score)]
+        nbest = part.alternatives or [Alternative(part.text, part.score)]
         scores: dict[str, float] = {}
         for before, score in whole.items():
-            for one in readings:
+            for one in nbest:
                 text = f"{before} {one.text}".strip()
                 scores[text] = max(scores.get(text, -math.inf), score + one.score)
-        whole = dict(sorted(scores.items(), key=lambda reading: -reading[1])[:most])
+        whole = dict(sorted(scores.items(), key=lambda scored: -scored[1])[:most])
     return tuple(Alternative(text, score) for text, score in whole.items())
 
 

@@ -59,7 +59,8 @@ class Rule:
 class Promotion:
     """What :func:`promote` decided and why; ``previous`` had the alias before, None if nothing had.
 
-    ``comparison`` is of the holder and the version, in this order; ``run_id`` is the run that has the evidence.
+    ``comparison`` is of the holder and the version, in this order; ``measured`` is the version's own evaluation, None
+    if there were no data; ``run_id`` is the run that has the evidence.
     """
 
     version: ModelVersion
@@ -68,6 +69,7 @@ class Promotion:
     decision: Decision
     reason: str
     comparison: Comparison | None = None
+    measured: Evaluation | None = None
     run_id: str | None = None
 
     @property
@@ -129,7 +131,8 @@ def promote(
         if decision[0] != "refused":
             client.set_registered_model_alias(name, alias, str(version))
         _note(client, challenger, alias, _notes(previous, decision, rule, evaluations, comparison, run_id))
-        return Promotion(_now(client, name, version), alias, previous, *decision, comparison, run_id)
+        measured = evaluations[-1] if evaluations else None
+        return Promotion(_now(client, name, version), alias, previous, *decision, comparison, measured, run_id)
 
 
 def _measure(recognizer: Recognizer, manifest: Manifest, model: str, form: Normalization) -> Evaluation:

@@ -134,7 +134,7 @@ def adapt(
         neural = _Neural.of(folder, config, rest, held, plan, Path(scratch), progress)
         adapted = Adapted(
             sentences=corpus.sentences,
-            words=corpus.spoken,
+            words=corpus.words,
             new_words=new,
             unspellable=unspellable,
             unpronounced=None if pronunciations is None else _silent(pronunciations, new),
@@ -252,7 +252,7 @@ class _Neural:
     ) -> Self | None:
         """The folder's own, trained on; None where there is none or nothing to train it on."""
         name = config.decoding.neural_lm
-        blocks = int(rest.spoken * _PIECES_A_WORD) // BLOCK
+        blocks = int(rest.words * _PIECES_A_WORD) // BLOCK
         if name is None or not plan.epochs or blocks < _LEAST_BLOCKS:
             return None
         text, dev = scratch / "rest.txt", scratch / "held.txt"

@@ -135,7 +135,7 @@ class LanguageModelTraining:
             plan = replace(plan, pieces=len(self._tokenizer) - 1, size=self._model.size, layers=len(self._model.layers))
         self._plan, self._dev, self._kept = plan, dev, kept
         self._pieces_n, begins_k = _spelled(corpus, self._tokenizer)
-        self._words_per_piece = corpus.spoken / len(self._pieces_n)
+        self._words_per_piece = corpus.words / len(self._pieces_n)
         self._starts_b = _blocks(begins_k, len(self._pieces_n))
         self._dev_text = _DevText.read(dev, alphabet, self._tokenizer) if dev is not None else None
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -147,7 +147,7 @@ class LanguageModelTraining:
             **asdict(plan),
             "start": None if plan.start is None else str(plan.start),
             "texts": [str(text) for text in texts],
-            "words": corpus.spoken,
+            "words": corpus.words,
             "sentences": corpus.sentences,
         }
         self.done, self._lately = 0, list[float]()
@@ -323,7 +323,7 @@ class _DevText:
     def read(cls, path: Path, alphabet: str, tokenizer: PieceTokenizer) -> Self:
         corpus = read_corpus([path], "words", alphabet)
         pieces_n, begins_k = _spelled(corpus, tokenizer)
-        return cls(np.split(pieces_n, begins_k[1:]), corpus.spoken)
+        return cls(np.split(pieces_n, begins_k[1:]), corpus.words)
 
     def perplexity(self, model: TransformerLM, device: torch.device) -> float:
         """A word, of the sentences by themselves."""

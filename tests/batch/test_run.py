@@ -231,7 +231,7 @@ def test_long_recordings_are_cut_and_joined(engine: Callable[..., InProcess], tm
     assert starts[-1] > 35
 
 
-def test_other_readings_have_a_column(tones: Path, model: Path, tmp_path: Path) -> None:
+def test_other_hypotheses_have_a_column(tones: Path, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("flashlight.lib.text")
     options = DecodingOptions(nbest=3, hotwords=("abc:2.5",))
     sent, name, settled = describe(model, options)

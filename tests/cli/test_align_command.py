@@ -27,6 +27,8 @@ def test_words_lie_where_they_are_spoken(steno: Callable, model: Path, said: Utt
     assert ran.code == 0, ran.err
     found = json.loads(ran.out)
     assert " ".join(word["word"] for word in found["words"]) == said.text
+    assert found["misfit"] < 0.1
+    assert ran.err == ""
     for word in found["words"]:
         # tiny.speak: 0.06 s, then 0.14 s for each character before the word; 0.09 s of tone for each of its own.
         at = (said.text or "").split(" ").index(word["word"])
@@ -69,6 +71,25 @@ def test_a_recording_longer_than_a_segment(steno: Callable, model: Path, tmp_pat
     words = json.loads(ran.out)["words"]
     assert [word["word"] for word in words] == texts
     assert all(a["end"] <= b["start"] + 1e-6 for a, b in itertools.pairwise(words))
+
+
+def test_a_text_of_another_recording_is_doubted(steno: Callable, model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "said.wav", tiny.speak("abc dab bad cab"), tiny.RATE)
+    (tmp_path / "other.txt").write_text("ccd bca adc cda")
+    for form in ("textgrid", "srt", "json"):
+        ran = steno("align", tmp_path / "said.wav", tmp_path / "other.txt", "--model", model, "--format", form)
+        assert ran.code == 0
+        assert "warning" in ran.err
+        assert "other.txt does not seem to be what is said in" in ran.err
+    assert json.loads(ran.out)["misfit"] > 0.67
+
+
+def test_what_is_the_same_backwards_is_not_judged(steno: Callable, model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "said.wav", tiny.speak("abc"), tiny.RATE)
+    (tmp_path / "text.txt").write_text("dd")
+    ran = steno("align", tmp_path / "said.wav", tmp_path / "text.txt", "--model", model, "--format", "json")
+    assert json.loads(ran.out)["misfit"] is None
+    assert ran.err == ""
 
 
 @pytest.mark.parametrize(

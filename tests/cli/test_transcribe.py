@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import soundfile
 import tiny
@@ -26,6 +27,24 @@ def expected(model: Path, tones: Path) -> dict[str, str]:
 def test_one_file_gives_its_text_alone(steno: Callable, model: Path, expected: dict[str, str]) -> None:
     name = next(iter(expected))
     assert steno("transcribe", name, "--model", model) == (0, expected[name] + "\n", "")
+
+
+def test_threads_are_those_of_the_models(
+    steno: Callable, model: Path, expected: dict[str, str], tones: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int | None] = []
+    real = onnxruntime.InferenceSession
+
+    def session(path: str, options: onnxruntime.SessionOptions, **others: object) -> object:
+        given.append(options.intra_op_num_threads)
+        return real(path, options, **others)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    name = next(iter(expected))
+    assert steno("transcribe", name, "--model", model, "--threads", 3).out == expected[name] + "\n"
+    assert steno("evaluate", "--data", tones / "dev.jsonl", "--model", model, "--threads", 2).code == 0
+    assert given == [3, 2]
+    assert steno("transcribe", name, "--model", model, "--threads", 0).code == 2
 
 
 def test_folders_and_globs_give_a_line_a_file(
@@ -123,7 +142,7 @@ def test_options_that_cannot_be_honoured_are_refused(steno: Callable, model: Pat
         assert "Traceback" not in ran.err
 
 
-def test_other_readings_and_hotwords(steno: Callable, model: Path, expected: dict[str, str]) -> None:
+def test_other_hypotheses_and_hotwords(steno: Callable, model: Path, expected: dict[str, str]) -> None:
     name = next(iter(expected))
     ran = steno("transcribe", name, "--model", model, "--format", "json", "--nbest", 3, "--hotwords", "ab:0.1")
     (row,) = json.loads(ran.out)

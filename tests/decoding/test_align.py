@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from steno.decoding.align import forced_alignment
+from steno.decoding.align import forced_alignment, misfit
 from steno.decoding.greedy import collapse
 from steno.errors import DecodingError
 
@@ -31,6 +31,24 @@ def test_a_long_one_spells_its_labels() -> None:
     labels = generator.integers(1, 5, size=300).tolist()
     emission = random_emission(1500, 5, seed=4)
     assert collapse(forced_alignment(emission, labels).path_t) == labels
+
+
+@pytest.mark.parametrize("frames", [40, 4000])
+def test_a_path_that_says_what_the_emission_does_has_no_misfit_and_one_without_sense_a_great_one(frames: int) -> None:
+    emission = random_emission(frames, 5, seed=5)
+    heard = emission.argmax(axis=1)
+    assert misfit(emission, heard) == 0
+    labels = np.random.default_rng(6).integers(1, 5, size=frames // 3).tolist()
+    found = misfit(emission, forced_alignment(emission, labels).path_t)
+    assert found is not None
+    assert 0.8 < found <= 1
+
+
+def test_the_same_backwards_has_no_misfit_that_could_be_told() -> None:
+    emission = random_emission(12, 4, seed=7)
+    for labels in ([1], [1, 2, 1]):
+        assert misfit(emission, forced_alignment(emission, labels).path_t) is None
+    assert misfit(emission, np.zeros(12, dtype=np.int64)) is None
 
 
 def test_just_enough_frames() -> None:

@@ -48,13 +48,13 @@ def text(decoder: BeamDecoder, emission: np.ndarray) -> str:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_without_a_model_it_sums_over_the_paths_of_a_reading(seed: int) -> None:
+def test_without_a_model_it_sums_over_the_paths_of_a_text(seed: int) -> None:
     emission = random_emission(5, seed, sharp=1.0)
-    emission[:, TOKENIZER.encode(" ")] = -50.0  # flashlight merges readings that differ by outer spaces
+    emission[:, TOKENIZER.encode(" ")] = -50.0  # flashlight merges hypotheses that differ by outer spaces
     sums: dict[str, float] = defaultdict(float)
     for path in product(range(len(TOKENIZER)), repeat=5):
-        reading = TOKENIZER.decode(collapse(np.array(path)))
-        sums[reading] += math.exp(sum(float(emission[t, v]) for t, v in enumerate(path)))
+        text = TOKENIZER.decode(collapse(np.array(path)))
+        sums[text] += math.exp(sum(float(emission[t, v]) for t, v in enumerate(path)))
     found = BeamDecoder(TOKENIZER, WIDE).decode(emission)[0]
     # flashlight adds up paths that end in a blank, and those that do not, but never the two sums.
     chance = sums[TOKENIZER.decode(collapse(found.path_t))]
@@ -77,7 +77,7 @@ def test_a_hotword_is_preferred_where_it_was_nearly_heard() -> None:
     assert text(BeamDecoder(TOKENIZER, WIDE, hotwords=[Hotword("ca", 3.0)]), emission) == "a bat"
 
 
-def test_other_readings_come_in_their_order() -> None:
+def test_other_hypotheses_come_in_their_order() -> None:
     emission = spelled("bat", second={0: "c"})
     decoder = BeamDecoder(TOKENIZER, WIDE, nbest=2)
     found = transcript(decoder.decode(emission), emission, TOKENIZER.tokens, 0.04, nbest=2)
@@ -156,11 +156,11 @@ def test_the_prior_takes_off_what_a_model_writes_anyway() -> None:
     often = np.full(len(TOKENIZER), 0.08)
     often[0] = 0.6
     prior = tuple(np.log(often).tolist())
-    readings = [
+    hypotheses = [
         text(BeamDecoder(TOKENIZER, WIDE.model_copy(update={"prior_weight": weight, "label_prior": prior})), emission)
         for weight in (0.0, 0.5)
     ]
-    assert readings == ["", "a"]
+    assert hypotheses == ["", "a"]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -42,6 +42,17 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
         parse_hotwords([f"@{tmp_path / 'list.txt'}"], ENGLISH)
 
 
+def test_a_list_of_another_encoding(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    for coding in ("utf-16", "utf-8-sig"):
+        names.write_text("# names\nChloé:2\n", encoding=coding)
+        assert parse_hotwords([f"@{names}"], ENGLISH) == [Hotword("chloe", 2.0)]
+    names.write_text("anna\nChloé:2\n", encoding="cp1252")
+    with pytest.raises(DecodingError, match=r"names\.txt:2: is not UTF-8 text: byte 5") as caught:
+        parse_hotwords([f"@{names}"], ENGLISH)
+    assert "iconv -f WINDOWS-1252" in caught.value.hint
+
+
 def gain(graph: PhraseGraph, symbols: list[int]) -> float:
     node, before, total = graph.root, None, 0.0
     for symbol in symbols:

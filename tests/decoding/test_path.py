@@ -62,18 +62,18 @@ def test_confidence_is_the_geometric_mean_of_the_best_frames() -> None:
     assert word.confidence == pytest.approx(math.sqrt(0.85 * 0.4))
 
 
-def test_transcript_lists_other_readings_once() -> None:
+def test_transcript_lists_other_hypotheses_once() -> None:
     path = [2, 0, 1, 3]
-    readings = [
+    hypotheses = [
         Hypothesis(np.array(path), -1.0),
         Hypothesis(np.array([2, 2, 1, 3]), -1.5),
         Hypothesis(np.array([3, 0, 1, 3]), -2.0),
         Hypothesis(np.array([0, 0, 0, 3]), -3.0),
     ]
-    found = transcript(readings, emission(path), TOKENS, 0.04, nbest=2)
+    found = transcript(hypotheses, emission(path), TOKENS, 0.04, nbest=2)
     assert found.text == "a b"
     assert [(other.text, other.score) for other in found.alternatives] == [("a b", -1.0), ("b b", -2.0)]
-    assert transcript(readings, emission(path), TOKENS, 0.04).alternatives == ()
+    assert transcript(hypotheses, emission(path), TOKENS, 0.04).alternatives == ()
 
 
 def test_calibration_keeps_the_order_and_the_range() -> None:

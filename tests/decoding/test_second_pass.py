@@ -14,7 +14,7 @@ from steno.decoding.config import DecodingConfig
 from steno.decoding.hotwords import Hotword
 from steno.decoding.incremental_beam import IncrementalBeam
 from steno.decoding.options import DecodingOptions, settle
-from steno.decoding.second_pass import crossings, log_likelihoods
+from steno.decoding.second_pass import log_likelihoods, recombinations
 from steno.decoding.words import transcript
 from steno.errors import DecodingError
 from steno.lm import open_lm
@@ -165,15 +165,15 @@ def test_the_phonemes_prior_is_taken_off(lm: Path, sounds: Pronunciations) -> No
         BeamDecoder(TOKENIZER, config.model_copy(update={"phoneme_prior": (0.0,)}), lm, pronunciations=sounds)
 
 
-def test_the_best_reading_is_crossed_with_others() -> None:
-    crossed = crossings(
+def test_the_best_hypothesis_is_recombined_with_others() -> None:
+    made = recombinations(
         "the cat sat down", ["the bat sat town", "the cat sad down", "a cat sat on down", "the cat sat down"]
     )
-    assert crossed == ["the bat sat down", "the cat sat town", "a cat sat down", "the cat sat on down"]
+    assert made == ["the bat sat down", "the cat sat town", "a cat sat down", "the cat sat on down"]
 
 
 def test_a_crossing_of_letters_and_sounds_wins(lm: Path, sounds: Pronunciations) -> None:
-    # The letters are sure of the first word, the phonemes of the last; each alone finds one reading.
+    # The letters are sure of the first word, the phonemes of the last; each alone finds one hypothesis.
     space, a, b, c, t = range(1, 6)
     first, last = [{b: 99.0, c: 1.0}, {a: 1.0}, {t: 1.0}], [{c: 1.1, b: 1.0}, {a: 1.0}, {t: 1.0}]
     between = [{one: 1.0} for one in (space, a, c, t, space)]
@@ -185,7 +185,7 @@ def test_a_crossing_of_letters_and_sounds_wins(lm: Path, sounds: Pronunciations)
     assert read(BeamDecoder(TOKENIZER, config, lm, pronunciations=sounds), emission) == "bat act bat"
 
 
-def test_hotwords_are_preferred_among_readings_of_both(lm: Path, sounds: Pronunciations) -> None:
+def test_hotwords_are_preferred_among_hypotheses_of_both(lm: Path, sounds: Pronunciations) -> None:
     config = BEAM.model_copy(update={"phoneme_share": 0.5, "sound_words": 9})
     emission = heard(letter=1.0, sound=2.0)
     for hotwords in ((), (Hotword("bat", 5.0),)):
@@ -205,7 +205,7 @@ def cab(letter: float) -> np.ndarray:
 
 def test_hotwords_are_found_by_their_sound(lm: Path, sounds: Pronunciations) -> None:
     pytest.importorskip("espeakng_loader")
-    # Of the language model's words only the likeliest is found by its sound, and few readings by their letters.
+    # Of the language model's words only the likeliest is found by its sound, and few hypotheses by their letters.
     config = BEAM.model_copy(update={"beam": 1, "phoneme_share": 0.9, "sound_words": 1})
     for hotwords, text in ((), "bat"), (("cab:1",), "cab"), (("cab:-9",), "bat"):
         assert read(build_decoder(TOKENIZER, config, lm, hotwords, pronunciations=sounds), cab(3.0)) == text
@@ -294,7 +294,7 @@ def test_it_takes_its_share_of_what_the_n_grams_gave(lm: Path) -> None:
     assert with_half["bat"] == pytest.approx((with_both["bat"] + without["bat"]) / 2)
 
 
-def test_both_witnesses_have_their_say(lm: Path, sounds: Pronunciations) -> None:
+def test_letters_and_phonemes_both_count(lm: Path, sounds: Pronunciations) -> None:
     emission = heard(letter=3.0, sound=9.0)  # bat by its letters, cat by its phonemes
     judge = Judge(bat=-1.0, cat=-9.0)
     config = BEAM.model_copy(update={"phoneme_share": 0.9, "neural_weight": 0.01})
@@ -303,7 +303,7 @@ def test_both_witnesses_have_their_say(lm: Path, sounds: Pronunciations) -> None
     assert read(decoder.reweighted(config.model_copy(update={"neural_weight": 1.0})), emission) == "bat"
 
 
-def test_the_neural_one_judges_readings_of_unknown_sound(lm: Path, sounds: Pronunciations) -> None:
+def test_the_neural_one_rescores_hypotheses_of_unknown_sound(lm: Path, sounds: Pronunciations) -> None:
     a, b, c, t = (TOKENIZER.encode(character)[0] for character in "abct")
     letters = spelled([{t: 3.0, c: 1.0}, {a: 1.0}, {b: 3.0, t: 1.0}], len(TOKENIZER))
     emission = np.concatenate([letters, heard(1.0, 9.0)[:, len(TOKENIZER) :]], axis=1)

@@ -38,13 +38,32 @@ def test_a_target_with_something_in_it_is_refused(model: Path, tmp_path: Path, s
 def test_int8_is_a_model_folder(model: Path, tones: Path, tmp_path: Path, steno) -> None:
     ran = steno("export", model, "--to", tmp_path / "out", "--format", "onnx-int8", "--data", tones / "dev.jsonl")
     assert ran.code == 0, ran.err
+    assert "float    WER" in ran.out
     assert "8 bits   WER" in ran.out
+    assert "already" not in ran.out
     assert text(tmp_path / "out") == text(model)
     assert not (tmp_path / "out" / WEIGHTS).exists()
     made = read_config(tmp_path / "out").provenance["export"]
     assert made["utterances"] == 6
     assert made["wer"] == pytest.approx(made["wer_float"], abs=0.01)
     assert "## Export" in (tmp_path / "out" / CARD).read_text()
+
+
+def test_a_model_in_8_bits_is_not_called_float(streaming: Path, tones: Path, tmp_path: Path, steno) -> None:
+    small, again, dev = tmp_path / "small", tmp_path / "again", tones / "dev.jsonl"
+    assert steno("export", streaming, "--to", small, "--format", "onnx-int8", "--data", dev, "--margin", 2).code == 0
+    assert "wer_float" in read_config(small).provenance["export"]
+    ran = steno("export", small, "--to", again, "--format", "onnx-int8", "--data", dev)
+    assert ran.code == 0, ran.err
+    assert "8-bit weights already" in ran.out
+    assert "given    WER" in ran.out
+    assert "float" not in ran.out.replace("left in float", "")
+    made = read_config(again).provenance["export"]
+    assert made["wer"] == made["wer_before"]
+    assert made["streaming_wer"] == made["streaming_wer_before"]
+    assert not made.keys() & {"wer_float", "streaming_wer_float"}
+    assert "which the model had already" in (again / CARD).read_text()
+    assert text(again) == text(small)
 
 
 def test_int8_that_is_worse_is_refused(model: Path, tones: Path, tmp_path: Path, steno, monkeypatch) -> None:

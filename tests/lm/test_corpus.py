@@ -35,7 +35,15 @@ def test_text_becomes_normalised_sentences(suffix: str, tmp_path: Path) -> None:
     corpus = read_corpus([path])
     assert spelled(corpus) == WORDS
     assert corpus.sentences == 2
+    assert corpus.words == 7
     assert corpus.vocabulary[: len(SPECIALS) + 1] == [*SPECIALS, "the"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_utf_16_that_says_so_is_read(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / ("text.txt" if pack is bytes else "text.gz")
+    path.write_bytes(pack(TEXT.encode("utf-16")))
+    assert spelled(read_corpus([path])) == WORDS
 
 
 def test_standard_input_and_several_files_are_one_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from steno.runtime import Recognizer
 from steno.runtime.files import joined, transcribe_files
 
 
-def test_other_readings_of_a_whole_are_the_best_of_all_that_its_parts_have() -> None:
+def test_other_hypotheses_of_a_whole_are_the_best_of_all_that_its_parts_have() -> None:
     parts = [
         Transcript("a", (), (Alternative("a", 0.0), Alternative("b", -1.0), Alternative("c", -3.0)), 0.0),
         Transcript("", (), (), 0.0),
@@ -41,5 +41,5 @@ def test_samples_are_heard_like_files(model: Path, tmp_path: Path) -> None:
     assert cut.seconds == file.seconds == pytest.approx(len(long) / tiny.RATE)
     assert cut.transcript is not None
     assert len(cut.transcript.alternatives) == 2
-    for one in (short.transcript, cut.transcript):  # the best reading is the first of them, cut or not
+    for one in (short.transcript, cut.transcript):  # the best hypothesis is the first of them, cut or not
         assert one.alternatives[0].text == one.text

@@ -19,12 +19,24 @@ def test_list_show_promote(embedded, model_folder):
     registry.register(model_folder, "Shown", {"wer": 0.125, "cer": 0.05}, embedded)
     promoted = run("models", "promote", "Shown", "1", "--uri", embedded)
     assert "version 1 of Shown is now @champion" in promoted.output
+    assert "measured    wer 12.5 % when it was made" in promoted.output
     listed = run("models", "list", "--uri", embedded).output
     assert "Shown" in listed
     assert "champion → 1" in listed
     shown = run("models", "show", "Shown", "--uri", embedded).output
     assert "wer 12.5 %" in shown
     assert "cer 5.0 %" in shown
+
+
+def test_the_first_version_is_promoted_with_what_is_known_of_it(embedded, model, tones):
+    registry.register(model, "First", {}, embedded)
+    bare = run("models", "promote", "First", "1", "--alias", "bare", "--uri", embedded)
+    assert "nothing is known of it; --data MANIFEST measures it" in bare.output
+    data = str(tones / "dev.jsonl")
+    measured = run("models", "promote", "First", "1", "--data", data, "--uri", embedded)
+    assert "WER         " in measured.output
+    assert "95 % interval" in measured.output
+    assert "dev.jsonl" in measured.output
 
 
 def test_an_unknown_version_is_a_users_mistake(embedded):

@@ -20,6 +20,7 @@ def split(
     from rich.console import Console
     from rich.table import Table
 
+    from steno.cli.target import refuse_existing
     from steno.data.manifest import Manifest, write_manifest
     from steno.data.split import split as parts_of
     from steno.errors import ManifestError
@@ -31,8 +32,7 @@ def split(
     parts = parts_of(source, shares, ("speaker", "sentence") if apart == "both" else (apart,), seed)
     paths = {name: to / f"{name}.jsonl" for name in parts}
     for path in paths.values():
-        if path.exists():
-            raise ManifestError(f"{path}: is there already", "Name another folder, or remove it.")
+        refuse_existing(path)
     table = Table("part", "utterances", "hours", "share", "speakers")
     for name, places in parts.items():
         utterances = [source[place] for place in places]
