@@ -100,7 +100,7 @@ def _add_page(app: FastAPI) -> Iterable[str]:
     paths["/"] = paths.pop("/index.html")
     paths["/docs"] = paths.pop("/docs.html")
     for path, file in paths.items():
-        app.add_api_route(path, _sender(file), methods=["GET", "HEAD"], include_in_schema=False, response_model=None)
+        app.add_api_route(path, _sender(file), methods=["GET"], include_in_schema=False, response_model=None)
     return paths
 
 

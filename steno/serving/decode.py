@@ -27,6 +27,8 @@ MOST_CHANNELS = 16
 _MOST_SAMPLES = 192_000
 """Samples a second of all channels together; what a few bytes of silence expand to costs memory and time."""
 
+_READABLE = "This server reads WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, AU, M4A, MP4, WebM, Matroska and AAC."
+
 _UNKNOWN = 1 << 62
 """libsndfile counts so many frames where a header does not say how many there are."""
 
@@ -51,13 +53,21 @@ def admit(data: bytes, max_seconds: float) -> tuple[bytes, float]:
         try:
             info = soundfile.info(io.BytesIO(data))
         except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError):
-            audio.load(data)  # it words what is wrong
-            raise AudioError(f"{audio.describe(data)}: cannot be decoded") from None
+            raise AudioError(_reason(data), _READABLE) from None
         if info.frames < _UNKNOWN or not data.startswith(b"fLaC"):
             _check(info.frames, info.samplerate, info.channels, max_seconds)
             return data, info.frames / info.samplerate
         container = "flac"
     return _by_ffmpeg(data, container, max_seconds)
+
+
+def _reason(data: bytes) -> str:
+    """Why libsndfile cannot read an upload."""
+    try:
+        audio.load(data)
+    except AudioError as error:
+        return error.message
+    return f"{audio.describe(data)}: cannot be decoded"
 
 
 def _container(data: bytes) -> str | None:

@@ -56,6 +56,11 @@ class Metrics:
             "steno_worker_restarts_total", "Workers that died and were replaced.", registry=registry
         )
         self.swaps = Counter("steno_model_swaps_total", "Times another model took over.", registry=registry)
+        self.left_behind = Gauge(
+            "steno_model_left_behind",
+            "1 while --watch names a model that cannot be loaded, or cannot say which it names.",
+            registry=registry,
+        )
         self.workers = Gauge("steno_workers_ready", "Workers that are ready.", ["kind"], registry=registry)
 
     def text(self) -> bytes:

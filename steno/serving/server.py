@@ -130,8 +130,12 @@ async def follow(service: Service, resolve: Resolve, folder: Path) -> None:
                 failed, again = found, monotonic() + RETRY_SECONDS
                 await service.use(found)
                 folder = found
+                service.metrics.left_behind.set(0)
+            elif found == folder:
+                service.metrics.left_behind.set(0)
             trouble = ""
         except Exception as error:  # whatever it is, the model in use stays in use, and is followed on
+            service.metrics.left_behind.set(1)
             if str(error) != trouble:
                 trouble = str(error)
                 event("the model cannot be followed", logging.WARNING, reason=trouble)

@@ -106,6 +106,13 @@ def test_paths_and_methods_that_do_not_exist(server: Running) -> None:
         assert answer.json()["error"]["message"]
 
 
+def test_head_is_get_without_the_body(server: Running) -> None:
+    for path, status in (("/v1/models", 200), ("/", 200), ("/healthz", 200), ("/v2", 404)):
+        answer = server.client.head(path)
+        assert (answer.status_code, answer.content) == (status, b"")
+        assert answer.headers["content-type"] == server.client.get(path).headers["content-type"]
+
+
 def test_a_body_that_is_no_form_is_refused(server: Running) -> None:
     path = "/v1/audio/transcriptions"
     assert server.client.post(path, json={"model": "tiny"}).status_code == 400

@@ -176,7 +176,12 @@ def test_another_model_takes_over_and_no_request_is_lost(
             now[0], before = broken, asked[0]
             while asked[0] < before + 3:
                 await asyncio.sleep(0.02)
+            assert b"steno_model_left_behind 1.0" in service.metrics.text()
         assert service.engine is second
+        now[0], before = other, asked[0]
+        while asked[0] < before + 3:
+            await asyncio.sleep(0.02)
+        assert b"steno_model_left_behind 0.0" in service.metrics.text()
         following.cancel()
         await service.close()
 
