@@ -21,8 +21,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _train(given: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from steno.cli.show import score_line
     from steno.data.download.console import ConsoleWatcher
+    from steno.evaluation.show import score_line
     from steno.training.classic import train_classic
     from steno.training.display import ConsoleDisplay
     from steno.training.interrupt import Interrupted

@@ -91,7 +91,7 @@ def _print(found: "Analysis") -> None:
     from rich.console import Console
 
     from steno.cli.measuring import confusion_tables, speaker_line, word_tables
-    from steno.cli.show import edits, rate
+    from steno.evaluation.show import edits, rate
 
     evaluation, scores = found.evaluation, found.evaluation.scores
     typer.echo(f"texts       {evaluation.normalization.description}")

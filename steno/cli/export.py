@@ -67,7 +67,7 @@ def export(
 
 
 def _tell(verdict: "Verdict") -> None:
-    from steno.cli.show import rate
+    from steno.evaluation.show import rate
 
     names = ("given", "8 bits") if verdict.small_already else ("float", "8 bits")
     if verdict.small_already:

@@ -74,10 +74,10 @@ def register(
 ) -> None:
     """Make a model folder a version of a registered model, with all that it decodes with."""
     from steno.cli.measuring import measure
-    from steno.cli.show import rate
     from steno.data.manifest import Manifest
     from steno.evaluation.measure import alphabet_of
     from steno.evaluation.normalization import Normalization
+    from steno.evaluation.show import rate
     from steno.runtime import Recognizer
     from steno.tracking import registry
 
@@ -146,7 +146,7 @@ def promote(
 
 def _told(done: "Promotion") -> list[str]:
     """What is known of a version that was compared with none: measured now, or when it was made."""
-    from steno.cli.show import rate
+    from steno.evaluation.show import rate
 
     if done.measured is not None:
         scores = done.measured.scores

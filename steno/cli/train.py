@@ -76,7 +76,7 @@ def train(
         raise typer.Exit(130) from None
     if not result.scores:
         return  # one of several processes, and not the one that reports
-    from steno.cli.show import score_line
+    from steno.evaluation.show import score_line
 
     for part, scores in result.scores.items():
         typer.echo(f"{part}: {score_line(scores)}")

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,20 @@ class RunResult:
     version: int | None
 
 
+@dataclass(frozen=True)
+class _Run:
+    """A run that has begun: what most of its parts need."""
+
+    recipe: Recipe
+    run_dir: Path
+    fabric: Fabric
+    manifests: dict[str, Manifest]
+    tracker: RunLog
+    display: Display
+    resume: bool
+    tracking_uri: str | None
+
+
 def train(
     recipe: Recipe,
     run_dir: Path,
@@ -102,29 +116,22 @@ def train(
         tracker = Tracker.start(run_dir, experiment=experiment, run_name=recipe.name, uri=tracking_uri, tags=tags)
     with tracker:
         try:
-            result = _run(recipe, run_dir, fabric, manifests, tracker, display, resume, tracking_uri)
+            result = _run(_Run(recipe, run_dir, fabric, manifests, tracker, display, resume, tracking_uri))
             parted(fabric)
         finally:
             display.close()
     return result
 
 
-def _run(
-    recipe: Recipe,
-    run_dir: Path,
-    fabric: Fabric,
-    manifests: dict[str, Manifest],
-    tracker: RunLog,
-    display: Display,
-    resume: bool,
-    tracking_uri: str | None,
-) -> RunResult:
-    indices = _training_indices(recipe, manifests["train"], display)
-    given = recipe
+def _run(run: _Run) -> RunResult:
+    given, run_dir, fabric, manifests = run.recipe, run.run_dir, run.fabric, run.manifests
+    tracker, display, resume, tracking_uri = run.tracker, run.display, run.resume, run.tracking_uri
+    indices = _training_indices(given, manifests["train"], display)
     if fabric.is_global_zero and not resume:
-        settle(recipe, run_dir, manifests["train"], indices, tracking_uri)
+        settle(given, run_dir, manifests["train"], indices, tracking_uri)
     # The first process tells the others: on other machines the run's folder may be another one.
-    recipe = fabric.broadcast(read_settled(recipe, run_dir) if fabric.is_global_zero else recipe)
+    recipe = fabric.broadcast(read_settled(given, run_dir) if fabric.is_global_zero else given)
+    run = replace(run, recipe=recipe)
     torch.manual_seed(recipe.seed)
     tokenizer = recipe.tokenizer.build()
     model = AcousticModel(recipe.features, recipe.model, len(tokenizer), recipe.phonemes)
@@ -148,7 +155,7 @@ def _run(
     pronunciations = _pronunciations(recipe, manifests["train"], indices)
     alignment = None
     if pronunciations is not None and recipe.phonemes and recipe.phonemes.frames:
-        alignment = _alignment(recipe, run_dir, fabric, manifests["train"], indices, pronunciations, resume, display)
+        alignment = _alignment(run, indices, pronunciations)
     dev_set = UtteranceDataset(manifests["dev"], tokenizer, sample_rate=rate)
     train_set = UtteranceDataset(
         manifests["train"],
@@ -188,10 +195,10 @@ def _run(
         trainer.fit(interrupt)
     if not fabric.is_global_zero:
         return RunResult(run_dir, run_dir / MODEL, {}, None, None)
-    scores = _publish(recipe, run_dir, trainer, manifests, indices, parameters, display)
+    scores = _publish(run, trainer, indices, parameters)
     if recipe.training.start_from:
         inherit_decoding(run_dir / MODEL, recipe.training.start_from, tracking_uri, display.message)
-    version = _log_end(tracker, recipe, run_dir, trainer, scores)
+    version = _log_end(run, trainer, scores)
     run_folder.finish(run_dir, trainer.state.epoch)
     return RunResult(run_dir, run_dir / MODEL, scores, tracker.run_id, version)
 
@@ -277,28 +284,19 @@ def _pronunciations(recipe: Recipe, manifest: Manifest, indices: Indices) -> Pro
     return Pronunciations(pronounce(said, voice), symbols, voice)
 
 
-def _alignment(
-    recipe: Recipe,
-    run_dir: Path,
-    fabric: Fabric,
-    manifest: Manifest,
-    indices: Indices,
-    pronunciations: Pronunciations,
-    resume: bool,
-    display: Display,
-) -> Alignment:
+def _alignment(run: _Run, indices: Indices, pronunciations: Pronunciations) -> Alignment:
     """Of the training recordings with their phonemes: what the run's folder holds, or a new one."""
-    path, found = run_dir / ALIGNMENT, None
-    if fabric.is_global_zero and resume and path.exists():
+    path, found = run.run_dir / ALIGNMENT, None
+    if run.fabric.is_global_zero and run.resume and path.exists():
         found = Alignment.load(path)
-    elif fabric.is_global_zero:
-        found = flat_start(recipe, manifest, indices, pronunciations, display.message)
+    elif run.fabric.is_global_zero:
+        found = flat_start(run.recipe, run.manifests["train"], indices, pronunciations, run.display.message)
         found.save(path)
     # The first process tells the others, which may be on other machines.
-    alignment = fabric.broadcast(found)
+    alignment = run.fabric.broadcast(found)
     assert alignment is not None
     if left := len(indices) - alignment.aligned:
-        display.message(f"not aligned: {left} utterances, too short or with words whose phonemes are not known")
+        run.display.message(f"not aligned: {left} utterances, too short or with words whose phonemes are not known")
     return alignment
 
 
@@ -318,15 +316,8 @@ def _set_statistics(recipe: Recipe, model: AcousticModel, manifest: Manifest, in
 # ---- after training --------------------------------------------------------------------------------------------
 
 
-def _publish(
-    recipe: Recipe,
-    run_dir: Path,
-    trainer: Trainer,
-    manifests: dict[str, Manifest],
-    indices: Indices,
-    parameters: int,
-    display: Display,
-) -> dict[str, Scores]:
+def _publish(run: _Run, trainer: Trainer, indices: Indices, parameters: int) -> dict[str, Scores]:
+    recipe = run.recipe
     trainer.use(trainer.final_weights())
     best = trainer.state.best
     which = {
@@ -334,8 +325,8 @@ def _publish(
         "best": "mean of epochs " + ", ".join(str(b.epoch) for b in best),
         "none": f"epoch {best[0].epoch}",
     }
-    train_set = manifests["train"]
-    changed, start = run_folder.changes(run_dir), recipe.training.start_from
+    train_set = run.manifests["train"]
+    changed, start = run_folder.changes(run.run_dir), recipe.training.start_from
     training: dict[str, Any] = {
         "train": {
             "manifest": shown(train_set.path),
@@ -348,10 +339,10 @@ def _publish(
         **({"started_from": start} if start else {}),
         "weights": which[recipe.training.average],
     }
-    folder = run_dir / MODEL
+    folder = run.run_dir / MODEL
     config = write_model_folder(folder, recipe, trainer.model, training)
-    parts = {part: manifest for part, manifest in manifests.items() if part != "train"}
-    return measure(folder, config, parts, parameters, display.message)
+    parts = {part: manifest for part, manifest in run.manifests.items() if part != "train"}
+    return measure(folder, config, parts, parameters, run.display.message)
 
 
 def _hours(manifest: Manifest, indices: Indices) -> float:
@@ -370,7 +361,8 @@ def _log_start(
         tracker.log_dataset(manifest.path.stem, manifest.digest, shown(absolute(manifest.path)), part, profile)
 
 
-def _log_end(tracker: RunLog, recipe: Recipe, run_dir: Path, trainer: Trainer, scores: dict[str, Scores]) -> int | None:
+def _log_end(run: _Run, trainer: Trainer, scores: dict[str, Scores]) -> int | None:
+    tracker = run.tracker
     final: dict[str, float] = {}
     for part, found in scores.items():
         wer, cer = found.wer_interval(), found.cer_interval()
@@ -389,6 +381,6 @@ def _log_end(tracker: RunLog, recipe: Recipe, run_dir: Path, trainer: Trainer, s
     if trainer.state.bad:
         lines = "".join(f"{identity}\t{reason}\n" for identity, reason in trainer.state.bad.items())
         tracker.log_text(lines, "skipped-utterances.tsv")
-    name = recipe.tracking.register_as
-    version = tracker.log_model(run_dir / MODEL, registered_name=name, metrics=final)
+    name = run.recipe.tracking.register_as
+    version = tracker.log_model(run.run_dir / MODEL, registered_name=name, metrics=final)
     return version.version if version else None

@@ -121,6 +121,24 @@ def test_tune_keeps_what_it_found(
     assert steno("transcribe", next(iter(manifest)).audio, "--model", tuned).code == 2
 
 
+def test_a_language_model_that_knows_the_dev_set_is_noticed(
+    steno: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(9)
+    texts = [" ".join("".join(generator.choice([*"abcd"], 2)) for _ in range(11)) for _ in range(24)]
+    dev = tmp_path / "dev.jsonl"
+    write_manifest(dev, [tiny.record(tmp_path / f"{n}.wav", text, n) for n, text in enumerate(texts[:3])])
+    for name, known in (("with", texts), ("without", texts[3:])):
+        (tmp_path / f"{name}.txt").write_text("\n".join(known) + "\n")
+        lm, to = tmp_path / f"{name}.bin", tmp_path / name
+        built = steno("lm", "build", tmp_path / f"{name}.txt", "-o", lm, "--order", 3, "--alphabet", tiny.ALPHABET)
+        assert built.code == 0, built.err
+        ran = steno("lm", "tune", model, "--lm", lm, "--data", dev, "--to", to, "--trials", 1)
+        assert ran.code == 0, ran.err
+        said = "with.bin holds 3 of the 3 dev utterances of 10 words or more, n-gram for n-gram"
+        assert (said in ran.err) == (name == "with")
+
+
 class Oracle:
     """A language model that has read the references."""
 

@@ -1,4 +1,4 @@
-"""How commands print what several of them print."""
+"""Rates and counts in words, as commands and model cards have them."""
 
 from steno.evaluation.bootstrap import Interval
 from steno.evaluation.score import Scores
