@@ -73,7 +73,11 @@ _FORM = {
         },
         "stream": {"type": "boolean", "default": False, "description": "Server-sent events; with json and text."},
         "language": {"type": "string", "description": "The model's own language, or nothing."},
-        "prompt": {"type": "string", "maxLength": 0, "description": "Refused unless it is empty."},
+        "prompt": {
+            "type": "string",
+            "maxLength": 0,
+            "description": "Refused unless it is empty; --hotwords is the server's.",
+        },
         "temperature": {"type": "number", "enum": [0], "description": "0: the model does not sample."},
         "chunking_strategy": {"enum": ["auto"]},
     },

@@ -98,13 +98,17 @@ def check_language(asked: str | None, language: str) -> None:
 
 
 def check_prompt(asked: str | None) -> None:
-    """Refuse a prompt, which would change nothing.
+    """Refuse a prompt: its words would need a decoder of their own, and others would wait while it is built.
 
     Raises:
         ApiError: there is one.
     """
     if asked:
-        raise _wrong("prompt", "cannot be used by this model; leave it out", "unsupported_parameter")
+        raise _wrong(
+            "prompt",
+            "cannot be used: words to prefer are the server's, which --hotwords names for all; leave it out",
+            "unsupported_parameter",
+        )
 
 
 def _check_hints(texts: dict[str, str], lists: dict[str, list[str]], language: str) -> None:

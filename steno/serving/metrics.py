@@ -56,6 +56,16 @@ class Metrics:
             "steno_worker_restarts_total", "Workers that died and were replaced.", registry=registry
         )
         self.swaps = Counter("steno_model_swaps_total", "Times another model took over.", registry=registry)
+        self.load_failures = Counter(
+            "steno_model_load_failures_total",
+            "Times another model was to take over and could not be loaded.",
+            registry=registry,
+        )
+        self.loaded_at = Gauge(
+            "steno_model_loaded_timestamp_seconds",
+            "When the model in use took over, in seconds since 1970.",
+            registry=registry,
+        )
         self.left_behind = Gauge(
             "steno_model_left_behind",
             "1 while --watch names a model that cannot be loaded, or cannot say which it names.",

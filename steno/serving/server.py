@@ -128,7 +128,8 @@ async def follow(service: Service, resolve: Resolve, folder: Path) -> None:
             found = await asyncio.to_thread(resolve)
             if found != folder and (found != failed or monotonic() >= again):
                 failed, again = found, monotonic() + RETRY_SECONDS
-                await service.use(found)
+                with service.metrics.load_failures.count_exceptions():
+                    await service.use(found)
                 folder = found
                 service.metrics.left_behind.set(0)
             elif found == folder:

@@ -110,6 +110,7 @@ class Service:
                 await engine.abandon()
                 raise
             self._engine = engine
+        self.metrics.loaded_at.set_to_current_time()
         event("model loaded", model=str(folder), version=engine.version)
         if before is not None:
             self.metrics.swaps.inc()

@@ -87,9 +87,11 @@ def test_errors_come_in_the_api_s_own_form(client: openai.OpenAI, wav: bytes) ->
     assert told.value.body.keys() == {"message", "type", "param", "code"}
     assert (told.value.param, told.value.code, told.value.type) == ("file", "invalid_audio", "invalid_request_error")
     assert told.value.request_id is not None
+    for kind in ("WAV", "MP3", "M4A", "WebM", "AAC"):  # what is read is named where a file is none of it
+        assert kind in told.value.body["message"]
     with pytest.raises(openai.NotFoundError, match="`whisper-1`"):
         create(model="whisper-1", file=("a.wav", wav))
-    with pytest.raises(openai.BadRequestError, match="prompt"):
+    with pytest.raises(openai.BadRequestError, match="--hotwords"):
         create(model="tiny", file=("a.wav", wav), prompt="spell it so")
 
 

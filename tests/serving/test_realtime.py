@@ -405,3 +405,20 @@ def test_deltas_only_ever_add(results: list[str], final: str, deltas: list[str])
     utterance = Utterance("item_1")
     told = [utterance.settled(text) for text in results]
     assert [*told, utterance.rest(final.split())] == deltas
+
+
+def test_an_utterance_that_only_a_commit_ends_is_as_long_as_a_file(start: Start) -> None:
+    server = start("--max-seconds", 1)
+    with bare(server) as socket:
+        read(socket)
+        vad = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+        socket.send(json.dumps({"type": "session.update", "session": vad}))
+        read(socket)
+        silence = base64.b64encode(bytes(2 * 48_000)).decode()
+        socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": silence}))
+        said = read(socket)
+        assert (said["type"], said["error"]["code"]) == (f"{TRANSCRIPTION}.failed", "audio_too_long")
+        assert read(socket)["type"] == "error"
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=20)
+        assert socket.close_code == 1009

@@ -177,6 +177,10 @@ def test_another_model_takes_over_and_no_request_is_lost(
             while asked[0] < before + 3:
                 await asyncio.sleep(0.02)
             assert b"steno_model_left_behind 1.0" in service.metrics.text()
+        assert b"steno_model_load_failures_total 1.0" in service.metrics.text()  # a registry that is away is none
+        assert b"steno_model_swaps_total 1.0" in service.metrics.text()
+        loaded = service.metrics.registry.get_sample_value("steno_model_loaded_timestamp_seconds")
+        assert (loaded or 0.0) >= second.loaded
         assert service.engine is second
         now[0], before = other, asked[0]
         while asked[0] < before + 3:
