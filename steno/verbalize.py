@@ -1,4 +1,4 @@
-"""Numbers and signs as English says them: "$5 in 1984" becomes "five dollars in nineteen eighty four".
+"""Numbers, signs and titles as English says them: "Dr. No has $5" becomes "doctor No has five dollars".
 
 What a number is read as depends on its neighbours, and sometimes only on who speaks: here a number of four digits
 between 1100 and 2099 is a year unless it has a comma, and "10:30" a time. The form is LibriSpeech's: no hyphens, and no
@@ -20,11 +20,15 @@ _MONEY = {
     "£": ("pound", "pounds", "penny", "pence"),
     "€": ("euro", "euros", "cent", "cents"),
 }
+_SHORT = {
+    **{"mr": "mister", "mrs": "missus", "dr": "doctor", "prof": "professor", "capt": "captain"},
+    **{"vs": "versus", "etc": "et cetera", "approx": "approximately"},
+}
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 
 
 def verbalized(text: str) -> str:
-    """The text with its numbers and signs in words; what stands around them is as it was."""
+    """The text with its numbers, signs and short titles in words; what stands around them is as it was."""
     for pattern, say in _READINGS:
         text = pattern.sub(say, text)
     return text
@@ -107,6 +111,8 @@ def _apart(reading: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]],
 _READINGS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
     (re.compile(pattern), _apart(reading))
     for pattern, reading in (
+        (rf"(?i:\b({'|'.join(_SHORT)})\b\.?)", lambda found: _SHORT[found[1].lower()]),
+        (r"(?i:\bno\.\s?)(?=\d)", lambda found: "number"),
         (r"(?<![\w.)-])[-\u2212](?=\d)", lambda found: "minus"),
         (
             rf"(?P<sign>[$£€])\s?(?P<whole>{_NUMBER})(?:\.(?P<fraction>\d+))?"

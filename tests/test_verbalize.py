@@ -21,6 +21,8 @@ SAID = {
     "call 555-1234 or 007": "call five five five one two three four or zero zero seven",
     "50% of Tom & Jerry's mp3 files, 5kg": "fifty percent of tom and jerry's mp three files five kg",
     "pages 12-15.": "pages twelve fifteen",
+    "Mr. and Mrs. Smith vs. DR. No, No. 5 etc.": "mister and missus smith versus doctor no number five et cetera",
+    "Drew, the mrsa and a profile": "drew the mrsa and a profile",
     "nothing to say: well-known words, it's so": "nothing to say well known words it's so",
     "": "",
 }
