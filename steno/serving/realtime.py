@@ -10,11 +10,23 @@ from typing import Any, NoReturn
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from steno.serving import sockets
+from steno.serving import realtime_beta, sockets
 from steno.serving.keys import bearer
 from steno.serving.live_protocol import bytes_a_second
 from steno.serving.problems import ApiError
-from steno.serving.realtime_protocol import Append, Clear, Commit, Input, Session, event_id, read_event, updated
+from steno.serving.realtime_protocol import (
+    Append,
+    BetaUpdate,
+    Clear,
+    Commit,
+    Input,
+    Session,
+    Update,
+    check_query,
+    event_id,
+    read_event,
+    updated,
+)
 from steno.serving.service import Service
 from steno.serving.sockets import Left
 from steno.serving.streampool import Stream
@@ -36,6 +48,8 @@ async def realtime(websocket: WebSocket) -> None:
     with service.stream():
         await websocket.accept(PROTOCOL if PROTOCOL in websocket.scope["subprotocols"] else None)
         try:
+            asked = websocket.query_params
+            check_query(asked.get("intent"), asked.get("model"), service.config.names)
             await service.engine.streams.loaded.wait()
             await _Conversation(websocket, service).run()
         except ApiError as error:
@@ -63,7 +77,7 @@ class _Turn:
 
 
 @dataclass
-class _Utterance:
+class Utterance:
     """An utterance that is being heard, and what of it was told already."""
 
     item: str
@@ -98,6 +112,8 @@ class _Conversation:
         self._notes: dict[str, Any] = websocket.state.notes
         self._notes |= {"version": self._engine.version}
         self._session = Session()
+        self._beta = False
+        """Whether the session was last changed in the words of the API's beta, so that it is told in them."""
         self._turn: _Turn | None = None
         self._turns: asyncio.Queue[_Turn | None] = asyncio.Queue()
         self._open: set[Stream] = set()
@@ -138,14 +154,19 @@ class _Conversation:
             self._clear()
             await self._say("input_audio_buffer.cleared")
         else:
-            config = self._service.config
-            session = updated(self._session, asked.session, config.names, config.language)
-            if self._turn is not None and Input.of(session) != self._turn.input:
-                raise ApiError(
-                    400, "There is audio under the settings of before: commit or clear it first.", "invalid_state"
-                )
-            self._session = session
-            await self._tell_session("session.updated")
+            await self._update(asked)
+
+    async def _update(self, asked: Update | BetaUpdate) -> None:
+        config = self._service.config
+        beta = isinstance(asked, BetaUpdate)
+        change = realtime_beta.translated(asked.session) if beta else asked.session
+        session = updated(self._session, change, config.names, config.language)
+        if self._turn is not None and Input.of(session) != self._turn.input:
+            raise ApiError(
+                400, "There is audio under the settings of before: commit or clear it first.", "invalid_state"
+            )
+        self._session, self._beta = session, beta
+        await self._tell_session("transcription_session.updated" if beta else "session.updated")
 
     async def _feed(self, audio: bytes) -> None:
         if self._service.stopping.is_set() and self._turn is None:
@@ -201,7 +222,7 @@ class _Conversation:
 
     async def _tell(self) -> None:
         while (turn := await self._turns.get()) is not None:
-            utterance = _Utterance(turn.item) if turn.item is not None else None
+            utterance = Utterance(turn.item) if turn.item is not None else None
             while (said := await self._next(turn, utterance))["type"] not in ("done", "cleared"):
                 if said["type"] == "partial" and said["text"]:
                     utterance = utterance or await self._started(turn, said["spoken"])
@@ -216,7 +237,7 @@ class _Conversation:
                 self._service.metrics.final_seconds.observe(monotonic() - turn.finished)
         await sockets.close(self._websocket, 1001)
 
-    async def _next(self, turn: _Turn, utterance: _Utterance | None) -> dict[str, Any]:
+    async def _next(self, turn: _Turn, utterance: Utterance | None) -> dict[str, Any]:
         said = await turn.stream.events.get()
         if isinstance(said, ApiError):
             if utterance is not None:
@@ -224,13 +245,13 @@ class _Conversation:
             raise said
         return said
 
-    async def _started(self, turn: _Turn, second: float) -> _Utterance:
-        utterance = _Utterance(self._item())
+    async def _started(self, turn: _Turn, second: float) -> Utterance:
+        utterance = Utterance(self._item())
         at = round(1000 * (turn.start + second))
         await self._say("input_audio_buffer.speech_started", audio_start_ms=at, item_id=utterance.item)
         return utterance
 
-    async def _say_final(self, turn: _Turn, utterance: _Utterance, said: dict[str, Any]) -> None:
+    async def _say_final(self, turn: _Turn, utterance: Utterance, said: dict[str, Any]) -> None:
         seconds = turn.seconds
         if turn.item is None:
             seconds = said["end"] - said["start"]
@@ -253,14 +274,17 @@ class _Conversation:
         content = [{"type": "input_audio", "transcript": None}]
         about = {"id": item, "type": "message", "role": "user", "status": "completed", "content": content}
         await self._say("input_audio_buffer.committed", item_id=item, previous_item_id=before)
-        await self._say("conversation.item.added", item=about, previous_item_id=before)
+        kind = "conversation.item.created" if self._beta else "conversation.item.added"
+        await self._say(kind, item=about, previous_item_id=before)
 
-    async def _say_delta(self, utterance: _Utterance, delta: str) -> None:
+    async def _say_delta(self, utterance: Utterance, delta: str) -> None:
         if delta:
             await self._say(f"{_TRANSCRIPTION}.delta", item_id=utterance.item, content_index=0, delta=delta)
 
     async def _tell_session(self, kind: str) -> None:
-        await self._say(kind, session={"id": self._notes["id"], **self._session.model_dump()})
+        about = realtime_beta.told(self._session) if self._beta else self._session.model_dump()
+        names = {"id": self._notes["id"], "object": "realtime.transcription_session"}
+        await self._say(kind, session={**names, **about})
 
     async def _say(self, kind: str, **fields: Any) -> None:
         await sockets.send(self._websocket, {"type": kind, "event_id": f"event_{next(self._numbers)}", **fields})

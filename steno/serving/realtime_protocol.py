@@ -87,6 +87,14 @@ class Update(Strict):
     session: dict[str, Any]
 
 
+class BetaUpdate(Strict):
+    """Change the session, in the words of the API's beta."""
+
+    type: Literal["transcription_session.update"]
+    event_id: str | None = None
+    session: dict[str, Any]
+
+
 class Append(Strict):
     """Audio, in base64."""
 
@@ -120,7 +128,7 @@ class Clear(Strict):
     event_id: str | None = None
 
 
-ClientEvent = Update | Append | Commit | Clear
+ClientEvent = Update | BetaUpdate | Append | Commit | Clear
 _CLIENT_EVENT: TypeAdapter[ClientEvent] = TypeAdapter(Annotated[ClientEvent, Field(discriminator="type")])
 
 
@@ -145,6 +153,18 @@ def event_id(text: str | None) -> str | None:
     except (orjson.JSONDecodeError, AttributeError):
         return None
     return found if isinstance(found, str) else None
+
+
+def check_query(intent: str | None, model: str | None, names: Collection[str]) -> None:
+    """What a connection's address may ask for; a model may be named there as well as in the session.
+
+    Raises:
+        ApiError: something other than transcription, or a model that is not served.
+    """
+    if intent not in (None, "transcription"):
+        raise ApiError(400, "Only the intent `transcription` is offered here.", "unsupported_parameter", "intent")
+    if model is not None and model not in names:
+        raise unknown_model(model, names)
 
 
 def updated(session: Session, change: dict[str, Any], names: Collection[str], language: str) -> Session:

@@ -13,7 +13,7 @@ from steno.serving.problems import ApiError
 SEND_SECONDS = 10.0
 """Time in which a client has to make room for an event."""
 
-_CLOSE = {400: 1007, 401: 1008, 408: 1008, 413: 1009, 429: 1013, 503: 1012}
+_CLOSE = {400: 1007, 401: 1008, 404: 1008, 408: 1008, 413: 1009, 429: 1013, 503: 1012}
 """Close codes (RFC 6455 and its registry) by HTTP status."""
 
 

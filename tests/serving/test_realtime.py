@@ -11,9 +11,16 @@ import pytest
 import soxr
 import tiny
 from openai import OpenAI
-from running import KEY, Running
+from openai.types.realtime import RealtimeServerEvent
+from openai.types.realtime.realtime_transcription_session_create_response import (
+    RealtimeTranscriptionSessionCreateResponse,
+)
+from pydantic import TypeAdapter
+from running import KEY, Running, Start, wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+
+from steno.serving.realtime import Utterance
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -58,6 +65,19 @@ def until(connection: Any, last: Callable[[Any], bool]) -> list[Any]:
     while not last(events[-1]):
         events.append(connection.recv())
     return events
+
+
+@contextmanager
+def bare(server: Running, query: str = "intent=transcription", **options: Any) -> Iterator[Any]:
+    """A connection without a client library, for what that would not send."""
+    with connect(f"{server.url.replace('http', 'ws', 1)}/v1/realtime?{query}", **options) as socket:
+        yield socket
+
+
+def read(socket: Any) -> dict[str, Any]:
+    """The server's next event."""
+    found: dict[str, Any] = json.loads(socket.recv(timeout=20))
+    return found
 
 
 def completed(event: Any) -> bool:
@@ -235,3 +255,154 @@ def test_a_server_that_stops_tells_the_last_words(start: Any, spoken: np.ndarray
         running.process.terminate()
         assert until(connection, completed)[-1].transcript.endswith("ab cd")
     assert running.process.wait(20) == 0
+
+
+def test_events_have_the_shapes_of_the_api(server: Running, spoken: np.ndarray) -> None:
+    """The client itself takes any shape; what is required is required here."""
+    silence = np.zeros(int(1.5 * tiny.RATE), np.float32)
+    audio = base64.b64encode(pcm(np.concatenate([spoken, silence]))).decode()
+    sent: list[dict[str, Any]] = [
+        {"type": "session.update", "session": {"type": "transcription"}},
+        {"type": "input_audio_buffer.append", "audio": audio},
+        {"type": "input_audio_buffer.append", "audio": "*"},
+        {"type": "input_audio_buffer.commit"},
+        {"type": "input_audio_buffer.clear"},
+    ]
+    shapes: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+    seen = []
+    with bare(server) as socket:
+        for event in sent:
+            socket.send(json.dumps(event))
+        while f"{TRANSCRIPTION}.completed" not in seen or "input_audio_buffer.cleared" not in seen:
+            said = read(socket)
+            shapes.validate_python(said)
+            seen.append(said["type"])
+            if said["type"].startswith("session."):
+                session = RealtimeTranscriptionSessionCreateResponse.model_validate(said["session"])
+                assert session.object == "realtime.transcription_session"
+    assert {"session.created", "session.updated", "error", "input_audio_buffer.speech_stopped"} <= set(seen)
+    assert f"{TRANSCRIPTION}.delta" in seen
+
+
+@pytest.mark.parametrize("codec", ["pcm_mulaw", "pcm_alaw"])
+def test_the_words_of_the_beta(server: Running, spoken: np.ndarray, codec: str) -> None:
+    # Left to itself, the client of the beta speaks TLS.
+    sockets = f"{server.url.replace('http', 'ws', 1)}/v1"
+    client = OpenAI(base_url=f"{server.url}/v1", websocket_base_url=sockets, api_key="none")
+    told = {"pcm_mulaw": "g711_ulaw", "pcm_alaw": "g711_alaw"}[codec]
+    with client.beta.realtime.connect(model="tiny", extra_query={"intent": "transcription"}) as connection:
+        assert connection.recv().type == "session.created"
+        asked: Any = {
+            "input_audio_format": told,
+            "input_audio_transcription": {"model": "tiny", "language": "en"},
+            "turn_detection": {"type": "server_vad", "silence_duration_ms": 4_000},
+        }
+        connection.transcription_session.update(session=asked)
+        updated: Any = connection.recv()
+        assert updated.type == "transcription_session.updated"
+        assert updated.session.input_audio_format == told
+        assert updated.session.turn_detection.silence_duration_ms == 4_000
+        asked = {"turn_detection": None}
+        connection.transcription_session.update(session=asked)
+        updated = connection.recv()
+        assert updated.session.turn_detection is None
+        assert updated.session.input_audio_format == told  # what was not named stays
+        speak(connection, ulaw(spoken, codec), 800)
+        connection.input_audio_buffer.commit()
+        events = until(connection, completed)
+    kinds = [event.type for event in events if event.type != f"{TRANSCRIPTION}.delta"]
+    assert kinds == ["input_audio_buffer.committed", "conversation.item.created", f"{TRANSCRIPTION}.completed"]
+    assert events[-1].transcript
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"input_audio_format": "mp3"}, "g711_ulaw"),
+        ({"input_audio_format": ["pcm16"]}, "pcm16"),
+        ({"input_audio_noise_reduction": {"type": "near_field"}}, "noise_reduction"),
+        ({"modalities": ["text"]}, "modalities"),
+        ({"input_audio_transcription": {"model": "whisper-9"}}, "tiny"),
+    ],
+)
+def test_mistakes_in_the_words_of_the_beta(server: Running, change: dict[str, Any], said: str) -> None:
+    with bare(server) as socket:
+        read(socket)
+        socket.send(json.dumps({"type": "transcription_session.update", "event_id": "mine", "session": change}))
+        answer = read(socket)
+        assert (answer["type"], answer["error"]["event_id"]) == ("error", "mine")
+        assert said in answer["error"]["message"]
+        socket.send(json.dumps({"type": "session.update", "session": {"type": "transcription"}}))
+        assert read(socket)["type"] == "session.updated"
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "closed"),
+    [
+        ("intent=transcription&model=whisper-9", "model_not_found", 1008),
+        ("intent=conversation", "unsupported_parameter", 1007),
+    ],
+)
+def test_an_address_that_asks_for_what_there_is_not(server: Running, query: str, code: str, closed: int) -> None:
+    with bare(server, query) as socket:
+        said = read(socket)
+        assert (said["type"], said["error"]["code"]) == ("error", code)
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=20)
+        assert socket.close_code == closed
+
+
+def test_pages_of_other_origins_are_refused(server: Running) -> None:
+    with pytest.raises(InvalidStatus) as refused, bare(server, origin="https://elsewhere.example"):
+        pass
+    assert refused.value.response.status_code == 403
+
+
+def test_there_is_room_for_so_many_and_it_is_given_back(strict: Running) -> None:
+    options: dict[str, Any] = {"additional_headers": {"authorization": f"Bearer {KEY}"}}
+    with bare(strict, **options) as first:
+        read(first)
+        with pytest.raises(InvalidStatus) as refused, bare(strict, **options):
+            pass
+        assert refused.value.response.status_code == 429
+    wait_for(lambda: strict.metric("steno_streams") == 0, 20)
+    with bare(strict, **options) as again:
+        assert read(again)["type"] == "session.created"
+
+
+def test_a_worker_that_dies_fails_the_item(start: Start, spoken: np.ndarray) -> None:
+    server = start("--max-seconds", 60)
+    with bare(server) as socket:
+        read(socket)
+        vad = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+        socket.send(json.dumps({"type": "session.update", "session": vad}))
+        read(socket)
+        socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(pcm(spoken)).decode()}))
+        socket.send(json.dumps({"type": "hello"}))
+        while read(socket)["type"] != "error":  # the audio before it has been taken
+            pass
+        for worker in server.workers:
+            worker.kill()
+        while (said := read(socket))["type"] == f"{TRANSCRIPTION}.delta":
+            pass
+        assert (said["type"], said["error"]["code"]) == (f"{TRANSCRIPTION}.failed", "worker_died")
+        said = read(socket)
+        assert (said["type"], said["error"]["code"]) == ("error", "worker_died")
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=20)
+        assert socket.close_code == 1012
+
+
+@pytest.mark.parametrize(
+    ("results", "final", "deltas"),
+    [
+        (["a", "a b", "a b c"], "a b c", ["", "a", " b", " c"]),
+        (["a", "x b", "x b c", "x b c d"], "x b c d", ["", "", "x b", " c", " d"]),
+        (["a b c", "a b c", "a z c"], "a z c", ["", "a b", "", ""]),  # told words changed: `completed` has what counts
+        ([], "", [""]),
+    ],
+)
+def test_deltas_only_ever_add(results: list[str], final: str, deltas: list[str]) -> None:
+    utterance = Utterance("item_1")
+    told = [utterance.settled(text) for text in results]
+    assert [*told, utterance.rest(final.split())] == deltas
