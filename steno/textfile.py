@@ -57,14 +57,14 @@ def _utf8(line: bytes, name: str, number: int, error: type[StenoError]) -> str:
     if b"\0" in line:
         raise error(
             f"{name}:{number}: is no text: it has bytes of zero",
-            f"If it is UTF-16 without a byte order mark: iconv -f UTF-16LE -t UTF-8 {name} > NEW",
+            "If it is UTF-16 without a byte order mark: iconv -f UTF-16LE -t UTF-8 FILE > NEW",
         )
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as problem:
         raise error(
             f"{name}:{number}: is not UTF-8 text: byte {problem.start + 1} of the line is {line[problem.start]:#04x}",
-            f"If it is Windows-1252 or Latin-1: iconv -f WINDOWS-1252 -t UTF-8 {name} > NEW",
+            "If it is Windows-1252 or Latin-1: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW",
         ) from None
 
 

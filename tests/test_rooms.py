@@ -12,7 +12,7 @@ import steno
 
 PACKAGE = Path(steno.__file__).parent
 
-BASE = frozenset({"errors", "config", "cores", "text", "textfile", "fragments", "audio", "storage"})
+BASE = frozenset({"errors", "config", "cores", "text", "textfile", "verbalize", "fragments", "audio", "storage"})
 SETTINGS = frozenset({"features.config", "models.config", "data.config", "decoding.config"})
 """Typed settings, which need nothing but the base; whoever reads a model folder or a recipe needs them."""
 
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "cores": frozenset(),
     "text": {"errors", "config"},
     "fragments": frozenset(),
+    "verbalize": frozenset(),
     "textfile": {"errors"},
     "storage": {"errors"},
     "audio": {"errors", "fragments", "storage"},

@@ -18,6 +18,7 @@ from steno.cli.evaluate import evaluate, validate
 from steno.cli.export import export, parity
 from steno.cli.listen import listen
 from steno.cli.lm_adapt import adapt as lm_adapt
+from steno.cli.lm_normalize import lm_normalize
 from steno.cli.lm_train import train as lm_train
 from steno.cli.mix import mix
 from steno.cli.pseudo_label import pseudo_label
@@ -37,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
+lm.app.command("normalize")(lm_normalize)
 lm.app.command("train")(lm_train)
 lm.app.command("tune")(tune)
 lm.app.command("adapt")(lm_adapt)

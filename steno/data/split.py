@@ -7,6 +7,7 @@ from typing import Literal
 
 from steno.data.manifest import Manifest, Utterance
 from steno.errors import ManifestError
+from steno.fragments import part_of
 from steno.text import normalize
 
 Apart = Literal["speaker", "sentence"]
@@ -26,7 +27,7 @@ class Group:
 def groups(manifest: Manifest, apart: Iterable[Apart]) -> list[Group]:
     """The utterances that hang together by what no two parts may share, in the order of their first ones.
 
-    An utterance without a speaker or text shares none.
+    An utterance without a speaker or text shares none. Parts of one recording share its voices.
     """
     wanted = set(apart)
     parent: dict[object, object] = {}
@@ -49,6 +50,8 @@ def groups(manifest: Manifest, apart: Iterable[Apart]) -> list[Group]:
 def _keys(utterance: Utterance, apart: set[Apart]) -> Iterable[tuple[str, str]]:
     if "speaker" in apart and utterance.speaker is not None:
         yield "speaker", utterance.speaker
+    if "speaker" in apart and not (part := part_of(utterance.audio)).is_whole:
+        yield "recording", str(part.recording)
     if "sentence" in apart and (text := normalize(utterance.text or "")):
         yield "sentence", text
 

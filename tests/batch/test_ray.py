@@ -42,7 +42,7 @@ def wait_for(what: Callable[[], bool], driver: "subprocess.Popen[str]", seconds:
 
 def test_a_killed_actor_costs_nothing_but_time(tones: Path, model: Path, tmp_path: Path) -> None:
     few = list(Manifest(tones / "train.jsonl"))
-    many = [replace(row, id=f"{row.id}-{n}", audio=row.audio.resolve()) for n in range(20) for row in few]
+    many = [replace(row, id=f"{row.id}-{n}", audio=row.audio.resolve()) for n in range(40) for row in few]
     gone = replace(few[0], id="gone", audio=tmp_path / "gone.wav")
     write_manifest(tmp_path / "many.jsonl", [*many[:100], gone, *many[100:]])
     out = tmp_path / "texts.jsonl"
@@ -52,15 +52,15 @@ def test_a_killed_actor_costs_nothing_but_time(tones: Path, model: Path, tmp_pat
     with subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
     ) as driver:
-        wait_for(lambda: len(list(parts.glob("part-*"))) > 3, driver)
+        wait_for(lambda: bool(list(parts.glob("part-*"))), driver)
         victim = actors(driver.pid)[0]
         os.kill(victim.pid, signal.SIGKILL)
         done = len(list(parts.glob("part-*")))
         said, told = driver.communicate(timeout=300)
-    assert done < 150, "the actor was killed after the work was done"
+    assert done < 300, "the actor was killed after the work was done"
     assert driver.returncode == 1, told
-    assert "480 recordings" in said
-    assert told.splitlines()[-1] == f"1 of 481 could not be transcribed: {tmp_path / 'texts.failed.jsonl'}"
+    assert "960 recordings" in said
+    assert told.splitlines()[-1] == f"1 of 961 could not be transcribed: {tmp_path / 'texts.failed.jsonl'}"
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["id"] for row in rows] == [row.id for row in many]
     transcripts = Recognizer(model).transcribe([audio.load(row.audio) for row in few])

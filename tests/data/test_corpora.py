@@ -491,3 +491,12 @@ def test_a_table_of_unknown_columns_says_which_it_has(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no column of paths among: sound, who, label") as refused:
         prepare(table)
     assert "--path-column" in str(refused.value)
+
+
+def test_numbers_are_spelled_out_if_asked(tmp_path: Path, run: Run) -> None:
+    record(tmp_path / "a.wav")
+    write(tmp_path / "a.txt", "In 1984, $5 & more")
+    assert texts(prepare(tmp_path)) == {"a": "in 1984 5 more"}
+    assert texts(prepare(tmp_path, spell_out=True)) == {"a": "in nineteen eighty four five dollars and more"}
+    code, _, _ = run(tmp_path, "--spell-out")
+    assert code == 0

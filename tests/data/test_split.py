@@ -64,6 +64,21 @@ def test_what_hangs_together_is_not_torn(tmp_path: Path) -> None:
     assert not shared(prompts, split(prompts, {"dev": 0.2}, ("speaker",), seed=1), lambda one: one.speaker)
 
 
+def test_parts_of_a_recording_stay_together(tmp_path: Path) -> None:
+    write_manifest(
+        tmp_path / "all.jsonl",
+        (
+            Utterance(f"{call}-{n}", tmp_path / f"{call}.wav#t={n},{n + 1}", 1.0, f"text {call} {n}")
+            for call in range(8)
+            for n in range(10)
+        ),
+    )
+    source = Manifest(tmp_path / "all.jsonl")
+    parts = split(source, {"dev": 0.25}, ("speaker", "sentence"), seed=3)
+    assert [len(places) for places in parts.values()] == [60, 20]
+    assert not shared(source, parts, lambda one: one.id.split("-")[0])
+
+
 def test_the_command_writes_parts_that_the_check_accepts(
     steno: Callable[..., Any], tones: Path, tmp_path: Path
 ) -> None:

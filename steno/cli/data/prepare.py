@@ -20,6 +20,9 @@ def prepare(
     alphabet: str | None = typer.Option(
         None, help="Characters that transcripts are normalised to; English letters, apostrophe and space if left out."
     ),
+    spell_out: bool = typer.Option(
+        False, "--spell-out", help="Write numbers and signs as English says them: five dollars, nineteen eighty four."
+    ),
     normalize: bool = typer.Option(True, help="Bring transcripts to the alphabet's case, without punctuation."),
 ) -> None:
     """Write the manifest of a corpus; what cannot be used is listed and left out."""
@@ -44,6 +47,7 @@ def prepare(
             format=format,
             columns=Columns(path=path_column, text=text_column),
             alphabet=(ENGLISH if alphabet is None else alphabet) if normalize else None,
+            spell_out=spell_out,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     problems = prepared.problems

@@ -60,7 +60,7 @@ MEANING = {
     Kind.TOO_LONG: "longer than --max-seconds; cut it at pauses",
     Kind.MISSING_TEXT: "no transcript; nothing to learn from",
     Kind.EMPTY_TEXT: "the transcript is empty",
-    Kind.UNKNOWN_CHARACTERS: "outside the alphabet; spell them out, or extend the alphabet",
+    Kind.UNKNOWN_CHARACTERS: "outside the alphabet; spell them out (prepare --spell-out), or extend the alphabet",
     Kind.UNNORMALISED_TEXT: "not as Steno spells; capitals, accents, punctuation or spaces",
     Kind.TOO_FEW_FRAMES: "more characters than CTC can fit; wrong text, or a smaller frame shift",
     Kind.SHARED_AUDIO: "the same recording in the other manifest; its score would be a lie",

@@ -13,6 +13,7 @@ from steno.data.corpora.delimited import is_text
 from steno.data.manifest import Utterance, write_manifest
 from steno.errors import AudioError, ManifestError
 from steno.text import ENGLISH, CharTokenizer, normalize
+from steno.verbalize import verbalized
 
 _BATCH = 1024
 """Recordings whose headers are asked for at a time, so that a million of them do not queue up at once."""
@@ -43,6 +44,7 @@ def prepare(
     format: str | None = None,
     columns: Columns = Columns(),
     alphabet: str | None = ENGLISH,
+    spell_out: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Prepared:
     """Read a corpus, whatever its layout.
@@ -52,6 +54,7 @@ def prepare(
         format: name of the layout; None to find it out.
         columns: columns of a table that have unusual names.
         alphabet: characters that transcripts are normalised to; None leaves them as they are.
+        spell_out: write numbers and signs in English words before that.
         progress: told the recordings looked at, and all of them.
 
     Raises:
@@ -65,7 +68,7 @@ def prepare(
     rows: list[Row] = []
     problems: list[Problem] = []
     for item in items:
-        spelt = _spelt(item, alphabet) if isinstance(item, Row) else item
+        spelt = _spelt(item, alphabet, spell_out) if isinstance(item, Row) else item
         if isinstance(spelt, Row):
             rows.append(spelt)
         else:
@@ -154,8 +157,9 @@ def _writing(path: Path) -> Iterator[None]:
         raise ManifestError(f"{path}: cannot be written ({error.strerror or error})", "Give another --out.") from error
 
 
-def _spelt(row: Row, alphabet: str | None) -> Row | Problem:
-    text = normalize(row.text, alphabet) if alphabet is not None else " ".join(row.text.split())
+def _spelt(row: Row, alphabet: str | None, spell_out: bool) -> Row | Problem:
+    text = verbalized(row.text) if spell_out else row.text
+    text = normalize(text, alphabet) if alphabet is not None else " ".join(text.split())
     if text:
         return replace(row, text=text)
     reason = f"nothing is left of the transcript {row.text!r}" if row.text.strip() else "the transcript is empty"
