@@ -136,13 +136,33 @@ class _Conversation:
 
     async def _hear(self) -> NoReturn:
         while True:
-            text = (await sockets.receive(self._websocket, self._service.config.idle_seconds)).get("text")
+            text = (await self._message()).get("text")
             try:
                 await self._obey(text)
             except ApiError as error:
                 if error.status >= 429:
                     raise
                 await self._say("error", error=_told(error, event_id(text)))
+
+    async def _message(self) -> dict[str, Any]:
+        """The client's next message; who waits for what was committed is not idle.
+
+        Raises:
+            ApiError: none came in time, and the server owes nothing.
+            Left: the client has gone.
+        """
+        while True:
+            try:
+                return await sockets.receive(self._websocket, self._service.config.idle_seconds)
+            except ApiError as error:
+                if error.code != "idle" or not self._owes:
+                    raise
+
+    @property
+    def _owes(self) -> bool:
+        """Whether what has no more audio to come is still being heard."""
+        now = self._turn.stream if self._turn is not None else None
+        return any(stream is not now for stream in self._open)
 
     async def _obey(self, text: str | None) -> None:
         asked = read_event(text)

@@ -408,6 +408,32 @@ def test_deltas_only_ever_add(results: list[str], final: str, deltas: list[str])
     assert [*told, utterance.rest(final.split())] == deltas
 
 
+def test_who_waits_for_what_was_committed_is_not_idle(start: Start, spoken: np.ndarray) -> None:
+    server = start("--idle-seconds", 2)
+    with bare(server) as socket:
+        read(socket)
+        audio = base64.b64encode(pcm(spoken)).decode()
+        vad = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+        for worker in server.workers:
+            worker.suspend()
+        for event in (
+            {"type": "session.update", "session": vad},
+            {"type": "input_audio_buffer.append", "audio": audio},
+            {"type": "input_audio_buffer.commit"},
+        ):
+            socket.send(json.dumps(event))
+        while read(socket)["type"] != "conversation.item.added":
+            pass
+        with pytest.raises(TimeoutError):  # the server has nothing to say, and does not hang up
+            socket.recv(timeout=5)
+        for worker in server.workers:
+            worker.resume()
+        while (said := read(socket))["type"] != f"{TRANSCRIPTION}.completed":
+            assert said["type"] == f"{TRANSCRIPTION}.delta"
+        assert said["transcript"] == "ab cd"
+        assert read(socket)["error"]["code"] == "idle"  # now it is the client that does nothing
+
+
 def test_an_utterance_that_only_a_commit_ends_is_as_long_as_a_file(start: Start) -> None:
     server = start("--max-seconds", 1)
     with bare(server) as socket:
