@@ -53,6 +53,7 @@ def test_a_killed_actor_costs_nothing_but_time(tones: Path, model: Path, tmp_pat
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
     ) as driver:
         wait_for(lambda: bool(list(parts.glob("part-*"))), driver)
+        assert driver.poll() is None, driver.communicate()
         victim = actors(driver.pid)[0]
         os.kill(victim.pid, signal.SIGKILL)
         done = len(list(parts.glob("part-*")))
