@@ -55,15 +55,15 @@ def load(source: Source, sample_rate: int = SAMPLE_RATE) -> Samples:
         AudioError: the file is missing, empty, damaged, of an unknown format, or holds NaN or infinity; or it
             ends before the part does.
     """
-    name = describe(source)
+    part, name = _part(source), describe(source)
     try:
         with soundfile.SoundFile(_openable(source)) as file:
             rate = file.samplerate
-            wanted = _go_to(file, _part(source), name)
-            mono = _mono(file.read(-1 if wanted is None else wanted, dtype="float32", always_2d=True), source)
+            wanted = _go_to(file, part, name)
+            mono = _mono(file.read(-1 if wanted is None else wanted, dtype="float32", always_2d=True), part, name)
     except _FAILURES as error:
         raise _unreadable(source, name, error) from error
-    _check_reached(len(mono), wanted, rate, source)
+    _check_reached(len(mono), wanted, rate, part, name)
     if not len(mono):
         raise AudioError(f"{name}: the recording holds no samples", _REMOVE)
     resampled = resample(mono, rate, sample_rate)
@@ -78,7 +78,7 @@ def blocks(source: Source, sample_rate: int = SAMPLE_RATE, seconds: float = 30.0
     Raises:
         AudioError: as :func:`load`, when the place in question is reached.
     """
-    name = describe(source)
+    part, name = _part(source), describe(source)
     given = 0
     try:
         with soundfile.SoundFile(_openable(source)) as file:
@@ -86,11 +86,11 @@ def blocks(source: Source, sample_rate: int = SAMPLE_RATE, seconds: float = 30.0
             if file.samplerate != sample_rate:
                 stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
             size = max(1, int(seconds * file.samplerate))
-            wanted = _go_to(file, _part(source), name)
+            wanted = _go_to(file, part, name)
             done = 0
             while True:
                 count = size if wanted is None else min(size, wanted - done)
-                mono = _mono(file.read(count, dtype="float32", always_2d=True), source)
+                mono = _mono(file.read(count, dtype="float32", always_2d=True), part, name)
                 done += len(mono)
                 last = len(mono) < count or done == wanted
                 block = np.ascontiguousarray(mono) if stream is None else stream.resample_chunk(mono, last=last)
@@ -99,7 +99,7 @@ def blocks(source: Source, sample_rate: int = SAMPLE_RATE, seconds: float = 30.0
                     yield block
                 if last:
                     break
-            _check_reached(done, wanted, file.samplerate, source)
+            _check_reached(done, wanted, file.samplerate, part, name)
     except _FAILURES as error:
         raise _unreadable(source, name, error) from error
     if not given:
@@ -184,9 +184,9 @@ def _check_channel(part: Part, channels: int, name: str) -> None:
         raise AudioError(f"{name}: the recording has {there}", "Name one of these.")
 
 
-def _check_reached(frames: int, wanted: int | None, rate: int, source: Source) -> None:
+def _check_reached(frames: int, wanted: int | None, rate: int, part: Part, name: str) -> None:
     if wanted is not None and frames < wanted - MOST_OVERSHOOT * rate:
-        raise _beyond(describe(source), _part(source).start + frames / rate)
+        raise _beyond(name, part.start + frames / rate)
 
 
 def _beyond(name: str, seconds: float) -> AudioError:
@@ -195,15 +195,14 @@ def _beyond(name: str, seconds: float) -> AudioError:
     )
 
 
-def _mono(samples_nc: Samples, source: Source) -> Samples:
-    """The channel that is asked for, or all of them mixed: (N,) of (N, channels)."""
-    channel = _part(source).channel
-    if channel is not None or samples_nc.shape[1] == 1:
-        mono = samples_nc[:, channel or 0]
+def _mono(samples_nc: Samples, part: Part, name: str) -> Samples:
+    """The part's channel, or all of them mixed: (N,) of (N, channels)."""
+    if part.channel is not None or samples_nc.shape[1] == 1:
+        mono = samples_nc[:, part.channel or 0]
     else:
         mono = samples_nc.mean(axis=1, dtype=np.float32)
     if not np.isfinite(mono).all():
-        raise AudioError(f"{describe(source)}: the recording holds samples that are not numbers", "Export it again.")
+        raise AudioError(f"{name}: the recording holds samples that are not numbers", "Export it again.")
     return mono
 
 

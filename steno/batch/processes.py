@@ -54,17 +54,16 @@ class ProcessEngine:
             while workers:
                 for worker in _with_answers(workers):
                     at, answer = worker.at, worker.answer()
-                    after = None
-                    if answer is None:
-                        if at.deaths < RETRIES:
-                            again.append(_Try(at.task, at.deaths + 1))
-                        if after := following():
-                            workers.append(_Worker(self._model, self._name, after))
-                    elif after := following():
+                    if answer is None and at.deaths < RETRIES:
+                        again.append(_Try(at.task, at.deaths + 1))
+                    after = following()
+                    if answer is not None and after is not None:
                         worker.give(after)
-                    if answer is None or after is None:
+                    else:
                         workers.remove(worker)
                         worker.stop()
+                        if after is not None:
+                            workers.append(_Worker(self._model, self._name, after))
                     if answer is not None:
                         part, reason = answer
                         yield Done(at.task.number, part or None, reason)

@@ -1,8 +1,6 @@
 """``WS /v1/stream``: audio in, what is heard out."""
 
-import asyncio
 import contextlib
-import math
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -10,7 +8,6 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from steno.serving import sockets
-from steno.serving.keys import bearer
 from steno.serving.live_protocol import StreamConfig, read_command, read_config
 from steno.serving.problems import ApiError
 from steno.serving.service import Service
@@ -30,7 +27,7 @@ CONFIG_SECONDS = 10.0
 async def stream(websocket: WebSocket) -> None:
     """One connection, from its handshake to its end."""
     service: Service = websocket.app.state.service
-    key = _key(websocket)
+    key = sockets.key_of(websocket, KEY_PREFIX)
     known = not service.keys or key is not None
     if known:
         service.check_key(key)  # refused with a status, before the handshake
@@ -74,7 +71,7 @@ class _Conversation:
         ready = {"type": "ready", "id": self._notes["id"], "version": self._notes["version"]}
         try:
             await sockets.send(self._websocket, ready)
-            await sockets.first_of(self._hear(), self._tell(), self._stop_in_time())
+            await sockets.first_of(self._hear(), self._tell(), sockets.stop_in_time(self._service, self._finish))
         finally:
             self._stream.close()
             if self._config.encoding == "pcm16":
@@ -121,21 +118,6 @@ class _Conversation:
                     self._service.metrics.final_seconds.observe(monotonic() - self._finished)
                 await sockets.close(self._websocket, 1001 if self._service.stopping.is_set() else 1000)
                 return
-
-    async def _stop_in_time(self) -> NoReturn:
-        """When the server stops, the client may go on for the drain time; then its last final is made."""
-        await self._service.stopping.wait()
-        await asyncio.sleep(self._service.config.drain_seconds * 0.8)
-        self._finish()
-        await asyncio.sleep(math.inf)
-        raise AssertionError
-
-
-def _key(websocket: WebSocket) -> str | None:
-    for protocol in websocket.scope["subprotocols"]:
-        if protocol.startswith(KEY_PREFIX):
-            return str(protocol.removeprefix(KEY_PREFIX))
-    return bearer(websocket.headers.get("authorization"))
 
 
 async def _config(websocket: WebSocket) -> StreamConfig:

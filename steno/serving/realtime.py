@@ -1,7 +1,6 @@
 """``WS /v1/realtime``: OpenAI's Realtime API, as far as it transcribes."""
 
 import asyncio
-import math
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 from time import monotonic
@@ -11,7 +10,6 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from steno.serving import realtime_beta, sockets
-from steno.serving.keys import bearer
 from steno.serving.live_protocol import bytes_a_second
 from steno.serving.problems import ApiError
 from steno.serving.realtime_protocol import (
@@ -44,7 +42,7 @@ _CLEARED = {"type": "cleared"}
 async def realtime(websocket: WebSocket) -> None:
     """One connection, from its handshake to its end."""
     service: Service = websocket.app.state.service
-    service.check_key(_key(websocket))  # refused with a status, before the handshake
+    service.check_key(sockets.key_of(websocket, KEY_PREFIX))  # refused with a status, before the handshake
     with service.stream():
         await websocket.accept(PROTOCOL if PROTOCOL in websocket.scope["subprotocols"] else None)
         try:
@@ -125,7 +123,7 @@ class _Conversation:
         """Until the client leaves, or something is wrong that cannot be mended."""
         try:
             await self._tell_session("session.created")
-            await sockets.first_of(self._hear(), self._tell(), self._stop_in_time())
+            await sockets.first_of(self._hear(), self._tell(), sockets.stop_in_time(self._service, self._leave))
         finally:
             for stream in self._open:
                 stream.close()
@@ -312,21 +310,10 @@ class _Conversation:
     def _item(self) -> str:
         return f"item_{next(self._numbers)}"
 
-    async def _stop_in_time(self) -> NoReturn:
-        """When the server stops, the client may go on for the drain time; then its last words are told."""
-        await self._service.stopping.wait()
-        await asyncio.sleep(self._service.config.drain_seconds * 0.8)
+    def _leave(self) -> None:
+        """The server goes: after what was heard nothing follows."""
         self._end()
         self._turns.put_nowait(None)
-        await asyncio.sleep(math.inf)
-        raise AssertionError
-
-
-def _key(websocket: WebSocket) -> str | None:
-    for protocol in websocket.scope["subprotocols"]:
-        if protocol.startswith(KEY_PREFIX):
-            return str(protocol.removeprefix(KEY_PREFIX))
-    return bearer(websocket.headers.get("authorization"))
 
 
 def _told(error: ApiError, of_event: str | None) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """What conversations over a WebSocket share: sending in time, running until one side is done, and the ways to end."""
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from steno.serving.keys import bearer
 from steno.serving.problems import ApiError
+from steno.serving.service import Service
 
 SEND_SECONDS = 10.0
 """Time in which a client has to make room for an event."""
@@ -87,6 +90,23 @@ async def refuse(websocket: WebSocket, error: ApiError, said: dict[str, Any]) ->
         await close(websocket, _CLOSE.get(error.status, 1011), error.code or "")
     except Left:
         abort(websocket)
+
+
+def key_of(websocket: WebSocket, prefix: str) -> str | None:
+    """The client's API key: in a subprotocol that begins so, for browsers, or in the header; None without one."""
+    for protocol in websocket.scope["subprotocols"]:
+        if protocol.startswith(prefix):
+            return str(protocol.removeprefix(prefix))
+    return bearer(websocket.headers.get("authorization"))
+
+
+async def stop_in_time(service: Service, end: Callable[[], object]) -> NoReturn:
+    """When the server stops, the client may go on for the drain time; then ``end`` has its last words made."""
+    await service.stopping.wait()
+    await asyncio.sleep(service.config.drain_seconds * 0.8)
+    end()
+    await asyncio.sleep(math.inf)
+    raise AssertionError
 
 
 def abort(websocket: WebSocket) -> None:

@@ -59,22 +59,32 @@ def _lines(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _recording(source: Path, text: str, where: str) -> Part | Problem:
-    try:
-        words = shlex.split(text.removesuffix("|")) if text.endswith("|") else [text]
-    except ValueError:
-        words = []
-    wanted = None
-    if text.endswith("|"):
-        if len(words) < 2 or Path(words[0]).name not in _DECODERS or "|" in words:
-            return Problem(where, f"{text!r} is a command: run it, and name the file that it makes")
-        if Path(words[0]).name == "sph2pipe" and "-c" in words[:-2]:
-            try:
-                wanted = channel(words[words.index("-c") + 1], first=1)
-            except PartError as error:
-                return Problem(where, str(error))
-    if not words or not words[-1]:
+    if not text:
         return Problem(where, "names no recording")
-    return Part(_there(source, Path(words[-1]).expanduser()), channel=wanted)
+    try:
+        named = _decoded_by(text) if text.endswith("|") else Part(Path(text))
+    except PartError as error:
+        return Problem(where, str(error))
+    return named._replace(recording=_there(source, named.recording.expanduser()))
+
+
+def _decoded_by(command: str) -> Part:
+    """What a command decodes, which ends in a bar.
+
+    Raises:
+        PartError: it does more than that.
+    """
+    try:
+        program, *words = shlex.split(command.removesuffix("|"))
+    except ValueError:  # of a quote that is not closed, or of nothing
+        program, words = "", []
+    program = Path(program).name
+    if program not in _DECODERS or not words or "|" in words:
+        raise PartError(f"{command!r} is a command: run it, and name the file that it makes")
+    of_channel = None
+    if program == "sph2pipe" and "-c" in words[:-2]:
+        of_channel = channel(words[words.index("-c") + 1], first=1)
+    return Part(Path(words[-1]), channel=of_channel)
 
 
 def _there(source: Path, path: Path) -> Path:
