@@ -3,6 +3,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 READY := .venv/.steno-is-set-up
+# Kept bytecode: without it, which containers like to ask for, each process compiles mlflow anew, for ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # What a target passes on: make demo ARGS="training.epochs=1", make test ARGS="-k manifest"
 ARGS ?=
 

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from steno.cli.texts import Alphabet, Texts
+
 app = typer.Typer(help="Build, train, tune and measure language models.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
 def build(
-    texts: Annotated[
-        list[Path], typer.Argument(metavar="TEXT...", help="Text, .gz or .xz, a sentence a line; - is standard input.")
-    ],
+    texts: Texts,
     output: Annotated[Path, typer.Option("-o", "--output", help=".bin for KenLM's form, .arpa or .arpa.gz.")],
     order: Annotated[int, typer.Option(help="Length of the longest n-grams.")] = 4,
     prune: Annotated[
@@ -28,9 +28,7 @@ def build(
     compact: Annotated[
         bool, typer.Option("--compact", help="Write .bin with 8-bit numbers: a quarter of the size, a little slower.")
     ] = False,
-    alphabet: Annotated[
-        str | None, typer.Option(help="Characters of the recogniser, with the space; English by default.")
-    ] = None,
+    alphabet: Alphabet = None,
 ) -> None:
     """Build an interpolated modified Kneser-Ney model from text."""
     import time
@@ -102,13 +100,9 @@ def score(
     model: Annotated[
         Path, typer.Argument(metavar="LM", help="A language model: .bin, .arpa or .arpa.gz, or a neural .onnx.")
     ],
-    texts: Annotated[
-        list[Path], typer.Argument(metavar="TEXT...", help="Text, .gz or .xz, a sentence a line; - is standard input.")
-    ],
+    texts: Texts,
     format: Annotated[Literal["text", "json"], typer.Option(help="json: each sentence as well.")] = "text",
-    alphabet: Annotated[
-        str | None, typer.Option(help="Characters of the recogniser, with the space; English by default.")
-    ] = None,
+    alphabet: Alphabet = None,
 ) -> None:
     """Tell how well a language model predicts text: its perplexity, and what it does not know."""
     from steno.lm import open_lm

@@ -1,22 +1,19 @@
 """`steno lm normalize`: text as a language model sees it."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from steno.cli.texts import Alphabet, Texts
+
 
 def lm_normalize(
-    texts: Annotated[
-        list[Path], typer.Argument(metavar="TEXT...", help="Text, .gz or .xz, a sentence a line; - is standard input.")
-    ],
+    texts: Texts,
     spell_out: Annotated[
         bool, typer.Option("--spell-out", help="Numbers and signs in words first, as English says them.")
     ] = False,
-    alphabet: Annotated[
-        str | None, typer.Option(help="Characters of the recogniser, with the space; English by default.")
-    ] = None,
+    alphabet: Alphabet = None,
 ) -> None:
     """Print text in the form of transcripts, a line for each that has words."""
     from steno.lm.corpus import read_lines

@@ -57,8 +57,6 @@ def serve(
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
 ) -> None:
     """Serve a model: OpenAI's transcription API, live streams over WebSocket, and a page with a microphone."""
-    from urllib.parse import urlsplit
-
     from steno.serving.spawn import one_ahead
 
     with one_ahead():
@@ -79,12 +77,6 @@ def serve(
                 f"{named}: --watch follows a reference, or a folder in a store",
                 "Give models:/NAME@alias or s3://…, or leave --watch out.",
             )
-        for origin in cors or ():
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-                raise StenoError(
-                    f"{origin}: not an origin", "An origin is https://HOST or https://HOST:PORT, no slash after."
-                )
         keys = read_keys(api_keys)
         folder = resolve(named, uri)
         own = read_config(folder).name

@@ -94,7 +94,7 @@ def export_int8(folder: Path, target: Path, data: Manifest, margin: float) -> Ve
 
     Raises:
         ModelError: the folder is not whole.
-        StenoError: the target is not empty.
+        StenoError: the target is not empty, or all weights of the model are too few for 8 bits.
         ManifestError: nothing of the data could be scored.
     """
     config = read_config(folder)
@@ -104,6 +104,10 @@ def export_int8(folder: Path, target: Path, data: Manifest, margin: float) -> Ve
         for name in (ONNX, STREAM):
             if (scratch / name).is_file():
                 onnx.save(quantized(onnx.load(scratch / name)), scratch / name)
+        if not in_8_bits(onnx.load(scratch / ONNX)):
+            raise StenoError(
+                f"{folder}: has no weights so many that 8 bits would make it smaller", "Export it with --format onnx."
+            )
         write_config(scratch, config)
         before = evaluate(Recognizer(folder), data, model="given").checked()
         after = evaluate(Recognizer(scratch), data, model="int8").checked()

@@ -1,11 +1,25 @@
 """Settings of the server."""
 
-from pydantic import Field
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
 
 from steno.config import Strict
 from steno.decoding.options import DecodingOptions
 
 MOST_WORKERS = 256
+
+
+def _is_origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or text != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("not an origin, which is https://HOST or https://HOST:PORT with no slash after it")
+    return text
+
+
+Origin = Annotated[str, AfterValidator(_is_origin)]
+"""Of a page, as browsers send it: scheme, host and port."""
 
 
 class ServeConfig(Strict):
@@ -28,7 +42,7 @@ class ServeConfig(Strict):
     timeout: float = Field(120, gt=0)
     idle_seconds: float = Field(30, gt=0)
     drain_seconds: float = Field(30, ge=0)
-    cors: tuple[str, ...] = ()
+    cors: tuple[Origin, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     log_transcripts: bool = False
     decoding: DecodingOptions = DecodingOptions()

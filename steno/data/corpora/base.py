@@ -1,7 +1,7 @@
 """What every reader of a corpus shares: its rows, its problems, and the walk through a folder."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,3 +94,37 @@ def recordings(folder: Path, names: list[str]) -> tuple[dict[str, Path], list[Pr
         else:
             found[path.stem] = path
     return found, problems
+
+
+Stems = Callable[[Path], list[str]]
+"""What the recording of a file may be called, the likeliest first; nothing, if the file is no transcript."""
+
+
+def has_pairs(source: Path, stems: Stems) -> bool:
+    """Whether any recording in a folder, or below it, has its transcript beside it."""
+    return any(
+        recordings(folder, names)[0].keys() & _transcripts(folder, names, stems).keys()
+        for folder, names in walk(source)
+    )
+
+
+def pairs(source: Path, stems: Stems, read: Callable[[Path, Path], Iterable[Row | Problem]]) -> Iterator[Row | Problem]:
+    """What is read of each recording and the transcript beside it, in a folder and any below it."""
+    for folder, names in walk(source):
+        found, problems = recordings(folder, names)
+        yield from problems
+        texts = _transcripts(folder, names, stems)
+        for stem, recording in sorted(found.items()):
+            if stem in texts:
+                yield from read(recording, texts[stem])
+            else:
+                yield Problem(str(recording), NO_TRANSCRIPT)
+        for text in sorted(set(texts.values())):
+            if not found.keys() & set(stems(text)):
+                yield Problem(str(text), NO_RECORDING)
+
+
+def _transcripts(folder: Path, names: list[str], stems: Stems) -> dict[str, Path]:
+    """Transcripts by the name of their recording; of several the likeliest, then the first."""
+    claims = [(rank, folder / name, stem) for name in names for rank, stem in enumerate(stems(folder / name))]
+    return {stem: path for _, path, stem in sorted(claims, reverse=True)}

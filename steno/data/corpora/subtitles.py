@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pysubs2
 
-from steno.data.corpora.base import NO_RECORDING, NO_TRANSCRIPT, Columns, Format, Problem, Row, recordings, walk
+from steno.data.corpora.base import NO_RECORDING, Columns, Format, Problem, Row, has_pairs, pairs, recordings
 from steno.data.corpora.delimited import NOT_UTF8, is_text, read_text
 from steno.data.corpora.times import PartError, part
 from steno.errors import ManifestError
@@ -20,40 +20,25 @@ _NOT_SPOKEN = re.compile(r"\[[^\]]*\]|\([^)]*\)|♪|^\s*(?:-|>>+)\s*|^\s*[A-Z][A
 def _recognises(source: Path) -> bool:
     if source.is_file():
         return source.suffix.lower() in ENDINGS
-    return any(recordings(folder, names)[0].keys() & _subtitles(folder, names).keys() for folder, names in walk(source))
+    return has_pairs(source, _stems)
 
 
 def _stems(transcript: Path) -> list[str]:
+    return _names(transcript) if transcript.suffix.lower() in ENDINGS else []
+
+
+def _names(transcript: Path) -> list[str]:
     """What its recording may be called: talk.en.vtt belongs to ``talk.en``, else to ``talk``."""
     return [transcript.stem, Path(transcript.stem).stem]
 
 
-def _subtitles(folder: Path, names: list[str]) -> dict[str, Path]:
-    """Subtitles by the name of their recording; of several the first, and of one's own name before of a language."""
-    there = [folder / name for name in reversed(names) if Path(name).suffix.lower() in ENDINGS]
-    return {_stems(path)[1]: path for path in there} | {path.stem: path for path in there}
-
-
 def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
-    if source.is_file():
-        yield from _alone(source)
-        return
-    for folder, names in walk(source):
-        found, problems = recordings(folder, names)
-        yield from problems
-        texts = _subtitles(folder, names)
-        for stem, recording in sorted(found.items()):
-            if stem in texts:
-                yield from _cues(recording, texts[stem])
-            else:
-                yield Problem(str(recording), NO_TRANSCRIPT)
-        for path in sorted({path for path in texts.values() if not found.keys() & set(_stems(path))}):
-            yield Problem(str(path), NO_RECORDING)
+    return _alone(source) if source.is_file() else pairs(source, _stems, _cues)
 
 
 def _alone(transcript: Path) -> Iterator[Row | Problem]:
     found, _ = recordings(transcript.parent, sorted(path.name for path in transcript.parent.iterdir()))
-    recording = next((found[stem] for stem in _stems(transcript) if stem in found), None)
+    recording = next((found[stem] for stem in _names(transcript) if stem in found), None)
     if recording is None:
         yield Problem(str(transcript), NO_RECORDING)
     else:

@@ -9,14 +9,12 @@ import io
 import json
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ import numpy as np
 import soundfile
 
 from steno.audio import SAMPLE_RATE, Samples, duration
-from steno.cores import usable_cores
+from steno.cores import become_worker, usable_cores
 from steno.data.synth.acoustics import record
 from steno.data.synth.plan import FEWEST_HOURS, MOST_HOURS, Chapter, Line, digest, draw_plan, lengths
 from steno.errors import StenoError
@@ -143,27 +141,14 @@ def _each(engine: Espeak, folder: Path, chapters: list[Chapter], workers: int) -
         for chapter in chapters:
             yield len(chapter.lines), _speak_chapter(engine, folder, chapter)
         return
-    # Not forked: the progress bar has a thread.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
+    # Not forked: the progress bar has a thread. Ctrl-C lets each finish its speaker.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=become_worker)
     try:
         tasks = {pool.submit(_speak_chapter, engine, folder, chapter): chapter for chapter in chapters}
         for task in as_completed(tasks):
             yield len(tasks[task].lines), task.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, which lets a worker finish its speaker; and end when the parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _speak_chapter(engine: Espeak, folder: Path, chapter: Chapter) -> int:
