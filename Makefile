@@ -22,7 +22,7 @@ demo: $(READY) ## from nothing to a promoted model that has transcribed a file, 
 	@scripts/demo.sh $(ARGS)
 
 test: $(READY) ## run the tests
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(READY) ## check format and style
 	$(BIN)/ruff format --check .
