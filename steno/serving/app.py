@@ -2,31 +2,23 @@
 
 import socket
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from steno import __version__
 from steno.serving import documents, live, metrics, realtime, transcriptions
 from steno.serving.doorman import Bounded, Doorman
 from steno.serving.keys import bearer
+from steno.serving.pages import PAGE, files, sender
 from steno.serving.problems import ApiError, tell, tell_http
 from steno.serving.responses import JsonResponse
 from steno.serving.service import Service
 
-PAGE = Path(__file__).parent / "page"
-"""The files of the live page."""
-
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-}
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 router = APIRouter()
@@ -76,7 +68,7 @@ def create_app(service: Service, host: str = "127.0.0.1") -> ASGIApp:
     app.include_router(transcriptions.router)
     app.include_router(live.router)
     app.include_router(realtime.router)
-    files = _add_page(app)
+    page = _add_page(app)
     _mend_document(app)
     config = service.config
     guarded: ASGIApp = Bounded(app, config.max_bytes + 64 * 1024, config.timeout)
@@ -90,25 +82,17 @@ def create_app(service: Service, host: str = "127.0.0.1") -> ASGIApp:
         )
     hosts = (*_LOCAL, *(config.allowed_hosts or (host, socket.gethostname())))
     api = ("/v1/audio/transcriptions", "/v1/models", "/v1/stream", "/v1/realtime")
-    known = (*api, "/healthz", "/readyz", "/metrics", *files)
+    known = (*api, "/healthz", "/readyz", "/metrics", *page)
     return Doorman(guarded, hosts, config.cors, service.metrics, known)
 
 
 def _add_page(app: FastAPI) -> Iterable[str]:
-    """A route for each file of the page, so that there is nothing else to ask for."""
-    paths = {f"/{file.name}": file for file in sorted(PAGE.iterdir()) if file.suffix in _TYPES}
+    paths = files(PAGE)
     paths["/"] = paths.pop("/index.html")
     paths["/docs"] = paths.pop("/docs.html")
     for path, file in paths.items():
-        app.add_api_route(path, _sender(file), methods=["GET"], include_in_schema=False, response_model=None)
+        app.add_api_route(path, sender(file), methods=["GET"], include_in_schema=False, response_model=None)
     return paths
-
-
-def _sender(file: Path) -> Any:
-    async def send() -> Response:
-        return FileResponse(file, media_type=_TYPES[file.suffix], headers={"cache-control": "no-cache"})
-
-    return send
 
 
 def _mend_document(app: FastAPI) -> None:

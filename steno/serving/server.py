@@ -3,15 +3,14 @@
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
 
-from steno.errors import StenoError
 from steno.serving.config import ServeConfig
 from steno.serving.keys import Keys
+from steno.serving.listening import address, bound
 from steno.serving.logs import event, setup
 from steno.serving.service import Service
 
@@ -20,9 +19,6 @@ WATCH_SECONDS = 2.0
 
 RETRY_SECONDS = 60.0
 """Time after which a model that could not be loaded is tried again."""
-
-RECEIVE_BYTES = 256 * 1024
-"""What the system buffers of a connection: little, as a client's pings wait behind the audio that it is ahead."""
 
 Resolve = Callable[[], Path]
 """The folder that the model's reference means now."""
@@ -52,7 +48,7 @@ def serve(
 async def _serve(
     resolve: Resolve, watch: bool, host: str, port: int, config: ServeConfig, keys: Keys, started: Callable[[str], None]
 ) -> None:
-    listening = _bound(host, port)
+    listening = bound(host, port)
     service = Service(config, keys)
     loading: asyncio.Task[None] | None = None
     try:
@@ -61,9 +57,7 @@ async def _serve(
         loading = asyncio.create_task(service.use(folder))
         front = await asyncio.to_thread(import_module, "steno.serving.front")
         await _either(loading, service.answering)
-        name, number = listening.getsockname()[:2]
-        address = f"http://{f'[{name}]' if ':' in name else name}:{number}"
-        server = front.Server(service, host, lambda: started(address))
+        server = front.Server(service, host, lambda: started(address(listening)))
         loading.add_done_callback(server.stop_where_failed)
         async with _following(service, resolve, folder) if watch else contextlib.nullcontext():
             await server.serve([listening])
@@ -88,25 +82,6 @@ async def _either(loading: asyncio.Task[None], answering: asyncio.Event) -> None
     waiting.cancel()
     if loading.done():
         loading.result()
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket at the address. It does not listen yet: while the model is loaded, clients are refused at once."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-        try:
-            bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
-        return bound
-    except OSError as error:
-        raise StenoError(
-            f"{host}:{port}: cannot be listened on ({error})", "Choose another --host or --port."
-        ) from None
 
 
 @contextlib.asynccontextmanager

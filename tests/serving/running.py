@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,17 +81,3 @@ def launch(
     line = process.stdout.readline()
     assert " at http://" in line, log.read_text()
     return Running(process, line.split(" at ")[1].split()[0], log, key)
-
-
-def wait_for(ask: Any, seconds: float) -> Any:
-    """The first true answer.
-
-    Raises:
-        TimeoutError: there was none in time.
-    """
-    end = time.monotonic() + seconds
-    while not (answer := ask()):
-        if time.monotonic() > end:
-            raise TimeoutError(f"still {answer!r} after {seconds} s")
-        time.sleep(0.05)
-    return answer

@@ -9,7 +9,8 @@ import numpy as np
 import openai
 import pytest
 import soundfile
-from running import KEY, Running, wait_for
+from running import KEY, Running
+from waiting import wait_for
 
 from steno import audio
 from steno.runtime import Recognizer

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from running import KEY, Running, wait_for
+from running import KEY, Running
+from waiting import wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 

@@ -16,7 +16,8 @@ from openai.types.realtime.realtime_transcription_session_create_response import
     RealtimeTranscriptionSessionCreateResponse,
 )
 from pydantic import TypeAdapter
-from running import KEY, Running, Start, wait_for
+from running import KEY, Running, Start
+from waiting import wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 

@@ -18,8 +18,9 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from running import Running, Start, wait_for
+from running import Running, Start
 from test_live import listen, pcm
+from waiting import wait_for
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from running import Start, wait_for
+from running import Start
+from waiting import wait_for
 
 from steno.runtime.folder import read_config, write_config
 from steno.tracking import registry

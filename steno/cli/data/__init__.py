@@ -4,6 +4,7 @@ import typer
 
 from steno.cli.data.check import check
 from steno.cli.data.download import download
+from steno.cli.data.label import label
 from steno.cli.data.prepare import prepare
 from steno.cli.data.shard import shard
 from steno.cli.data.split import split
@@ -15,5 +16,6 @@ app.command("check")(check)
 app.command("download")(download)
 app.command("synth")(synth)
 app.command("prepare")(prepare)
+app.command("label")(label)
 app.command("split")(split)
 app.command("shard")(shard)

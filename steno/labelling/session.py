@@ -1,0 +1,214 @@
+"""The pieces of one labelling, and what a person decided about each: kept in two manifests, whole at any moment."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from steno.data.manifest import Manifest, Utterance, write_manifest
+from steno.decoding.transcript import Transcript
+from steno.errors import ManifestError, TextError
+from steno.evaluation.wer import ErrorCounts, total, word_errors
+from steno.fragments import part_of
+from steno.labelling.pieces import key, overlaps
+from steno.text import ENGLISH, CharTokenizer, normalize
+from steno.verbalize import verbalized
+
+DRAFT = "draft"
+"""Key of a manifest's row: the text that was put right."""
+_OF_A_MODEL = frozenset({"confidence", "labelled_by"})
+"""What `steno pseudo-label` says of its own text, which is not the person's."""
+
+
+class State(StrEnum):
+    """What was decided about a piece."""
+
+    OPEN = "open"
+    LABELLED = "labelled"
+    UNUSABLE = "unusable"
+
+
+@dataclass
+class Item:
+    """One piece: its draft is a transcript of the model's, or the text that the manifest had, or None so far."""
+
+    number: int
+    utterance: Utterance
+    draft: Transcript | None = None
+    problem: str = ""
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the draft is of its words, from 0 to 1."""
+        if self.draft is not None and self.draft.words:
+            return self.draft.confidence
+        given = self.utterance.extra.get("confidence")
+        return float(given) if isinstance(given, int | float) else None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is, and how much of the drafts was changed; hours are of what was labelled."""
+
+    pieces: int
+    labelled: int
+    unusable: int
+    hours: float
+    changed: ErrorCounts
+
+
+@dataclass
+class _Kept:
+    """A manifest that is written anew at each change: its rows by their recordings."""
+
+    path: Path
+    rows: dict[str, Utterance] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.path.exists():
+            self.rows = {key(row.audio): row for row in Manifest(self.path)}
+
+    def put(self, name: str, row: Utterance) -> None:
+        self._write({**self.rows, name: row})
+
+    def remove(self, name: str) -> None:
+        if name in self.rows:
+            self._write({other: row for other, row in self.rows.items() if other != name})
+
+    def _write(self, rows: dict[str, Utterance]) -> None:
+        try:
+            if rows:
+                write_manifest(self.path, rows.values())
+            else:
+                self.path.unlink()
+        except OSError as error:
+            raise ManifestError(f"{self.path}: cannot be written ({error.strerror or error})") from None
+        self.rows = rows
+
+
+class Session:
+    """Pieces, which may still be coming, and the decisions about them.
+
+    Args:
+        to: the manifest of what is labelled; one that is there is gone on with. What is unusable goes beside it.
+        alphabet: characters that texts may have.
+
+    Raises:
+        ManifestError: what is there already is no manifest.
+    """
+
+    def __init__(self, to: Path, alphabet: str = ENGLISH) -> None:
+        self.to, self.alphabet = to, alphabet
+        self.aside = to.with_name(f"{to.stem}.unusable.jsonl")
+        self._labelled, self._unusable = _Kept(to), _Kept(self.aside)
+        self._tokenizer = CharTokenizer(alphabet)
+        self._items: list[Item] = []
+        self._ids = {row.id: name for name, row in self._decided()}
+        self._lock = threading.Lock()
+        self.complete = False
+        self.problems: list[str] = []
+
+    def _decided(self) -> Iterable[tuple[str, Utterance]]:
+        return [*self._labelled.rows.items(), *self._unusable.rows.items()]
+
+    # ---- pieces ----
+
+    def add(self, utterance: Utterance) -> Item | None:
+        """Take a piece; None if another cut of its recording was decided before, and overlaps it."""
+        with self._lock:
+            item = Item(len(self._items), replace(utterance, id=self._free_id(utterance)))
+            if self.state(item) is State.OPEN and self._was_cut_otherwise(utterance.audio):
+                return None
+            if utterance.text is not None:
+                item.draft = Transcript(utterance.text)
+            self._items.append(item)
+            return item
+
+    def _was_cut_otherwise(self, audio: Path) -> bool:
+        recording = key(part_of(audio).recording)
+        decided = (row.audio for _, row in self._decided())
+        return any(key(part_of(one).recording) == recording and overlaps(one, audio) for one in decided)
+
+    def _free_id(self, utterance: Utterance) -> str:
+        found, name = utterance.id, key(utterance.audio)
+        folders = list(part_of(Path(name)).recording.parent.parts)
+        while self._ids.setdefault(found, name) != name and folders:
+            found = f"{folders.pop().strip('/')}-{found}"
+        return found
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, number: int) -> Item:
+        return self._items[number]
+
+    # ---- decisions ----
+
+    def state(self, item: Item) -> State:
+        """What was decided about a piece."""
+        name = key(item.utterance.audio)
+        if name in self._labelled.rows:
+            return State.LABELLED
+        return State.UNUSABLE if name in self._unusable.rows else State.OPEN
+
+    def row(self, item: Item) -> Utterance:
+        """The piece as it was labelled, or as it came."""
+        return self._labelled.rows.get(key(item.utterance.audio), item.utterance)
+
+    def label(self, item: Item, text: str, speaker: str | None = None) -> Utterance:
+        """Keep a person's text, normalised; an empty one says that nobody speaks.
+
+        Raises:
+            TextError: it has letters or digits that the alphabet lacks.
+            ManifestError: the manifest cannot be written.
+        """
+        spelled = normalize(text, self.alphabet)
+        if unknown := self._tokenizer.unknown(spelled):
+            raise TextError(f"{' '.join(unknown)}: not in the alphabet", "Write it as it is said.")
+        extra: dict[str, Any] = {k: v for k, v in item.utterance.extra.items() if k not in _OF_A_MODEL}
+        if item.draft is not None:
+            extra.setdefault(DRAFT, item.draft.text)
+        row = replace(item.utterance, text=spelled, speaker=speaker or None, extra=extra)
+        name = key(item.utterance.audio)
+        with self._lock:
+            self._labelled.put(name, row)
+            self._unusable.remove(name)
+        return row
+
+    def set_aside(self, item: Item) -> None:
+        """Leave a piece out: nobody can say what is said, or it is no speech to learn from.
+
+        Raises:
+            ManifestError: the manifest cannot be written.
+        """
+        name = key(item.utterance.audio)
+        with self._lock:
+            self._unusable.put(name, item.utterance)
+            self._labelled.remove(name)
+
+    def reopen(self, item: Item) -> None:
+        """Forget what was decided about a piece.
+
+        Raises:
+            ManifestError: the manifest cannot be written.
+        """
+        name = key(item.utterance.audio)
+        with self._lock:
+            self._labelled.remove(name)
+            self._unusable.remove(name)
+
+    def suggestion(self, text: str) -> str | None:
+        """A text with its numbers and signs in words, where that makes it one of the alphabet's; English only."""
+        spelled = normalize(verbalized(text), self.alphabet)
+        known = set(ENGLISH) <= set(self.alphabet) and not self._tokenizer.unknown(spelled)
+        return spelled if known and spelled != normalize(text, self.alphabet) else None
+
+    @property
+    def progress(self) -> Progress:
+        """Of all that is in the manifests, also from before."""
+        rows = list(self._labelled.rows.values())
+        changed = total(word_errors(row.text or "", row.extra[DRAFT]) for row in rows if DRAFT in row.extra)
+        hours = sum(row.duration for row in rows) / 3600
+        return Progress(len(self), len(rows), len(self._unusable.rows), hours, changed)
