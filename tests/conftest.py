@@ -62,7 +62,7 @@ def trained(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     folder = tmp_path_factory.mktemp("trained")
     changes: dict[str, Any] = {
         "training": {"epochs": 25, "checkpoint_seconds": 1000, "keep_best": 2},
-        "model": {"rnn_size": 32, "dropout": 0.0},  # large enough for weights in 8 bits
+        "model": {"dropout": 0.0},
         "optimizer": {"lr": 0.02},
     }
     recorder = tiny.Recorder()

@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "export": BASE | {"models", "data.manifest", "decoding", "runtime", "evaluation", "tracking"},
     "tracking": BASE | {"data.manifest", "runtime", "evaluation"},
     "serving": BASE | {"decoding", "runtime"},
-    "labelling": BASE | {"data.manifest", "decoding", "runtime", "evaluation.wer", "serving"},
+    "labelling": BASE
+    | {"data.manifest", "data.check", "decoding", "runtime", "evaluation.wer", "evaluation.alignment", "serving"},
     "training": BASE
     | {"models", "features", "data", "decoding", "lm", "phonemes", "runtime", "evaluation", "tracking"}
     | {"export.folder", "export.language_model", "export.torch_model"},

@@ -1,1 +1,1 @@
-"""Transcripts by a person: recordings cut into pieces, a model's drafts, and a page on which they are put right."""
+"""Transcripts and recordings by a person: drafts that are put right, sentences that are read, and a page for each."""

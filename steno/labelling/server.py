@@ -1,4 +1,4 @@
-"""Running the page's server, on this machine only, until Ctrl-C."""
+"""Running a page's server, on this machine only, until Ctrl-C."""
 
 import asyncio
 import socket
@@ -6,18 +6,16 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from steno.labelling.app import create_app
-from steno.labelling.session import Session
 from steno.serving.listening import address, bound
 
 
-def serve(session: Session, model: str | None, port: int, started: Callable[[str], None]) -> None:
-    """Serve until a signal.
+def serve(app: ASGIApp, port: int, started: Callable[[str], None]) -> None:
+    """Serve a page until a signal.
 
     Args:
-        session: pieces and decisions.
-        model: whose drafts they are; None where there are none.
+        app: the page and its API.
         port: port on 127.0.0.1; 0 takes a free one.
         started: is told the address once requests are taken.
 
@@ -25,9 +23,7 @@ def serve(session: Session, model: str | None, port: int, started: Callable[[str
         StenoError: the port is taken.
     """
     with bound("127.0.0.1", port) as listening:
-        config = uvicorn.Config(
-            create_app(session, model), lifespan="off", ws="none", log_config=None, access_log=False
-        )
+        config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False)
         asyncio.run(_Server(config, lambda: started(address(listening))).serve([listening]))
 
 

@@ -2,16 +2,17 @@
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from steno.data.manifest import Manifest, Utterance, write_manifest
+from steno.data.manifest import Utterance
 from steno.decoding.transcript import Transcript
-from steno.errors import ManifestError, TextError
+from steno.errors import TextError
 from steno.evaluation.wer import ErrorCounts, total, word_errors
 from steno.fragments import part_of
+from steno.labelling.kept import Kept
 from steno.labelling.pieces import key, overlaps
 from steno.text import ENGLISH, CharTokenizer, normalize
 from steno.verbalize import verbalized
@@ -59,33 +60,8 @@ class Progress:
     changed: ErrorCounts
 
 
-@dataclass
-class _Kept:
-    """A manifest that is written anew at each change: its rows by their recordings."""
-
-    path: Path
-    rows: dict[str, Utterance] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.path.exists():
-            self.rows = {key(row.audio): row for row in Manifest(self.path)}
-
-    def put(self, name: str, row: Utterance) -> None:
-        self._write({**self.rows, name: row})
-
-    def remove(self, name: str) -> None:
-        if name in self.rows:
-            self._write({other: row for other, row in self.rows.items() if other != name})
-
-    def _write(self, rows: dict[str, Utterance]) -> None:
-        try:
-            if rows:
-                write_manifest(self.path, rows.values())
-            else:
-                self.path.unlink()
-        except OSError as error:
-            raise ManifestError(f"{self.path}: cannot be written ({error.strerror or error})") from None
-        self.rows = rows
+def _recording(row: Utterance) -> str:
+    return key(row.audio)
 
 
 class Session:
@@ -102,7 +78,7 @@ class Session:
     def __init__(self, to: Path, alphabet: str = ENGLISH) -> None:
         self.to, self.alphabet = to, alphabet
         self.aside = to.with_name(f"{to.stem}.unusable.jsonl")
-        self._labelled, self._unusable = _Kept(to), _Kept(self.aside)
+        self._labelled, self._unusable = Kept(to, _recording), Kept(self.aside, _recording)
         self._tokenizer = CharTokenizer(alphabet)
         self._items: list[Item] = []
         self._ids = {row.id: name for name, row in self._decided()}
@@ -173,7 +149,7 @@ class Session:
         row = replace(item.utterance, text=spelled, speaker=speaker or None, extra=extra)
         name = key(item.utterance.audio)
         with self._lock:
-            self._labelled.put(name, row)
+            self._labelled.put(row)
             self._unusable.remove(name)
         return row
 
@@ -185,7 +161,7 @@ class Session:
         """
         name = key(item.utterance.audio)
         with self._lock:
-            self._unusable.put(name, item.utterance)
+            self._unusable.put(item.utterance)
             self._labelled.remove(name)
 
     def reopen(self, item: Item) -> None:

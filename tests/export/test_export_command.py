@@ -35,14 +35,20 @@ def test_a_target_with_something_in_it_is_refused(model: Path, tmp_path: Path, s
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_int8_of_a_model_too_small_for_it_is_refused(train_tiny, tones: Path, tmp_path: Path, steno) -> None:
-    small, _ = train_tiny(training={"epochs": 1})
-    ran = steno("export", small.model, "--to", tmp_path / "out", "--format", "onnx-int8", "--data", tones / "dev.jsonl")
+def test_int8_of_a_model_too_small_for_it_is_refused(model: Path, tones: Path, tmp_path: Path, steno) -> None:
+    ran = steno("export", model, "--to", tmp_path / "out", "--format", "onnx-int8", "--data", tones / "dev.jsonl")
     assert ran.code == 2
     assert "8 bits" in ran.err
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights as few as those of the tests' model are brought to 8 bits, too."""
+    monkeypatch.setattr("steno.export.quantize._LEAST", 512)
+
+
+@pytest.mark.usefixtures("few_are_enough")
 def test_int8_is_a_model_folder(model: Path, tones: Path, tmp_path: Path, steno) -> None:
     ran = steno("export", model, "--to", tmp_path / "out", "--format", "onnx-int8", "--data", tones / "dev.jsonl")
     assert ran.code == 0, ran.err
@@ -74,6 +80,7 @@ def test_a_model_in_8_bits_is_not_called_float(streaming: Path, tones: Path, tmp
     assert text(again) == text(small)
 
 
+@pytest.mark.usefixtures("few_are_enough")
 def test_int8_that_is_worse_is_refused(model: Path, tones: Path, tmp_path: Path, steno, monkeypatch) -> None:
     import onnx
 

@@ -1,6 +1,7 @@
 """Recordings of tones, and what starts the command."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,25 @@ def recordings(tmp_path: Path) -> dict[str, Utterance]:
 
 
 @pytest.fixture
-def label(tmp_path: Path) -> Iterator[Callable[..., Labelling]]:
+def run(tmp_path: Path) -> Iterator[Callable[..., Labelling]]:
+    """Starts a command, ``run("label", …)``, which ends with the test."""
     started = []
 
     def start(*arguments: object) -> Labelling:
-        started.append(Labelling(tmp_path, *arguments))
+        started.append(Labelling(tmp_path, *map(str, arguments)))
         return started[-1]
 
     yield start
     for one in started:
         one.process.kill()
-        one.process.wait()
+        one.process.communicate()
+
+
+@pytest.fixture
+def label(run: Callable[..., Labelling]) -> Callable[..., Labelling]:
+    return partial(run, "label")
+
+
+@pytest.fixture
+def record(run: Callable[..., Labelling]) -> Callable[..., Labelling]:
+    return partial(run, "record")

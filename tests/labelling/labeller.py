@@ -1,4 +1,4 @@
-"""`steno data label` in a process of its own."""
+"""`steno data label` and `steno data record` in a process of their own."""
 
 import subprocess
 import sys
@@ -13,9 +13,9 @@ PROGRAM = "import sys; from steno.cli import main; sys.argv[0] = 'steno'; main()
 class Labelling:
     """The command while it runs, and what it printed once it has ended."""
 
-    def __init__(self, folder: Path, *arguments: object) -> None:
+    def __init__(self, folder: Path, command: str, *arguments: object) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "data", "label", *map(str, arguments), "--port", "0"],
+            [sys.executable, "-c", PROGRAM, "data", command, *map(str, arguments), "--port", "0"],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -39,6 +39,7 @@ def label(
     from steno.cli.measuring import refuse_idle_option, refuse_store
     from steno.data.manifest import Utterance
     from steno.labelling.drafts import Drafting
+    from steno.labelling.label_app import Work, create_app
     from steno.labelling.pieces import sources
     from steno.labelling.server import serve
     from steno.labelling.session import Session
@@ -63,8 +64,7 @@ def label(
     drafting.start()
     try:
         serve(
-            session,
-            recognizer.config.name if recognizer else None,
+            create_app(Work(session, recognizer.config.name if recognizer else None)),
             port,
             lambda address: typer.echo(f"label at {address}  (stop with Ctrl-C; all is kept in {to})"),
         )

@@ -1,0 +1,68 @@
+"""`steno data record`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from steno.cli.decoding import takes_options
+from steno.cli.model import ModelOrBundled, named_or_bundled
+
+if TYPE_CHECKING:
+    from steno.decoding.options import DecodingOptions
+
+
+@takes_options("nbest")
+def record(
+    texts: Annotated[list[Path], typer.Argument(metavar="TEXT...", help="Sentences to read, one a line.")],
+    to: Annotated[Path, typer.Option(help="The folder of the recordings and manifest.jsonl; it is gone on with.")],
+    speaker: Annotated[str, typer.Option(help="Whose voice it is, as the manifest and the files are to name it.")],
+    model: ModelOrBundled = None,
+    unheard: Annotated[bool, typer.Option("--unheard", help="No model listens, too.")] = False,
+    spell_out: Annotated[
+        bool, typer.Option("--spell-out", help="Numbers and signs in the transcripts in words, as English says them.")
+    ] = False,
+    alphabet: Annotated[
+        str | None, typer.Option(help="Characters of transcripts; the model's by default, English with --unheard.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 8090,
+    *,
+    asked: "DecodingOptions",
+    uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
+) -> None:
+    """Record sentences that are read aloud, in a browser on this machine; each is checked at once."""
+    from steno.cli.measuring import refuse_idle_option, refuse_store
+    from steno.data.check.settings import Settings
+    from steno.labelling.prompts import read_prompts
+    from steno.labelling.record_app import create_app
+    from steno.labelling.server import serve
+    from steno.labelling.takes import Takes
+    from steno.runtime import Recognizer
+    from steno.text import ENGLISH
+    from steno.tracking.registry import resolve
+
+    refuse_store(to, "--to")
+    refuse_idle_option("--model", unheard and model is not None, "a model that listens, so without --unheard")
+    recognizer = None
+    if not unheard:
+        chosen, asked = named_or_bundled(model, asked)
+        recognizer = Recognizer(resolve(chosen, uri), decoding=asked)
+    if alphabet is None:
+        alphabet = recognizer.config.tokenizer.alphabet if recognizer else ENGLISH
+    prompts = read_prompts(texts, alphabet, spell_out)
+    takes = Takes(to, speaker, prompts, Settings(alphabet=alphabet), recognizer)
+    serve(
+        create_app(takes),
+        port,
+        lambda address: typer.echo(f"record at {address}  (stop with Ctrl-C; all is kept in {to})"),
+    )
+    rows = takes.rows
+    if not rows:
+        typer.echo("nothing is recorded yet")
+        return
+    left = sum(takes.row(prompt) is None for prompt in prompts)
+    typer.echo(
+        f"{takes.manifest}: {len(rows)} recordings of {speaker}, {sum(row.duration for row in rows) / 60:.1f} min"
+        + (f"; {left} sentences are left" if left else "")
+    )
+    typer.echo(f"next: steno data check {takes.manifest}")
