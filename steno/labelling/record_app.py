@@ -45,7 +45,9 @@ def _overview(request: Request) -> Response:
     """All sentences, and how long the recording of each is."""
     takes = _takes(request)
     rows = [(prompt, takes.row(prompt)) for prompt in takes.prompts]
-    prompts = [{"text": prompt.shown, "seconds": row.duration if row else None} for prompt, row in rows]
+    prompts = [
+        {"shown": prompt.shown, "text": prompt.text, "seconds": row.duration if row else None} for prompt, row in rows
+    ]
     return JsonResponse({"speaker": takes.speaker, "model": takes.model, "prompts": prompts})
 
 

@@ -36,7 +36,10 @@ def wav(text: str, seed: int = 0) -> bytes:
 def test_sentences_become_a_manifest(sentences: Path, record: Record, model: Path, tmp_path: Path) -> None:
     running = record("sentences.txt", "--to", "mine", "--speaker", "anna", "--model", model)
     told = running.session()
-    assert told["prompts"] == [{"text": "Ab, cd!", "seconds": None}, {"text": "Dad.", "seconds": None}]
+    assert told["prompts"] == [
+        {"shown": "Ab, cd!", "text": "ab cd", "seconds": None},
+        {"shown": "Dad.", "text": "dad", "seconds": None},
+    ]
     assert running.client.get("/api/prompts/0/take").status_code == 404
     take = running.client.put("/api/prompts/0/take", content=wav("ab cd")).json()
     assert [(word["kind"], word["word"]) for word in take["heard"]] == [("correct", "ab"), ("correct", "cd")]
@@ -49,8 +52,8 @@ def test_sentences_become_a_manifest(sentences: Path, record: Record, model: Pat
     assert running.client.put("/api/prompts/9/take", content=wav("dad")).status_code == 404
     code, out, _ = running.stop(signal.SIGINT)
     assert code == 0
-    assert "mine/manifest.jsonl: 1 recordings of anna" in out
-    assert "1 sentences are left" in out
+    assert "mine/manifest.jsonl: 1 of anna's recordings" in out
+    assert "left to read: 1" in out
     again = record("sentences.txt", "--to", "mine", "--speaker", "anna", "--unheard")
     assert [prompt["seconds"] is None for prompt in again.session()["prompts"]] == [False, True]
     assert again.client.put("/api/prompts/1/take", content=wav("dad")).json()["heard"] is None

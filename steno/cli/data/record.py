@@ -61,8 +61,6 @@ def record(
         typer.echo("nothing is recorded yet")
         return
     left = sum(takes.row(prompt) is None for prompt in prompts)
-    typer.echo(
-        f"{takes.manifest}: {len(rows)} recordings of {speaker}, {sum(row.duration for row in rows) / 60:.1f} min"
-        + (f"; {left} sentences are left" if left else "")
-    )
+    minutes = sum(row.duration for row in rows) / 60
+    typer.echo(f"{takes.manifest}: {len(rows)} of {speaker}'s recordings, {minutes:.1f} min; left to read: {left}")
     typer.echo(f"next: steno data check {takes.manifest}")

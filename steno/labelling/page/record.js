@@ -41,7 +41,7 @@ function show() {
     const state = document.createElement("span");
     state.className = prompt.seconds === null ? "open" : "labelled";
     state.textContent = prompt.seconds === null ? "open" : `${prompt.seconds.toFixed(1)} s`;
-    row.append(state, Object.assign(document.createElement("span"), { textContent: prompt.text }));
+    row.append(state, Object.assign(document.createElement("span"), { textContent: prompt.shown }));
     row.setAttribute("aria-current", number === current);
     row.addEventListener("click", () => open(number));
     const item = document.createElement("li");
@@ -56,7 +56,8 @@ async function open(number) {
   if (recorder || busy) return;
   current = number;
   find("place").textContent = `${number + 1} of ${prompts.length}`;
-  find("prompt").textContent = prompts[number].text;
+  find("prompt").textContent = prompts[number].shown;
+  find("transcript").textContent = prompts[number].text;
   find("heard").hidden = true;
   say(prompts[number].seconds === null ? "Press Record, read the sentence, press it again." : "This one is recorded. A new recording takes its place.");
   show();
