@@ -292,8 +292,8 @@ class _Conversation:
         content = [{"type": "input_audio", "transcript": None}]
         about = {"id": item, "type": "message", "role": "user", "status": "completed", "content": content}
         await self._say("input_audio_buffer.committed", item_id=item, previous_item_id=before)
-        kind = "conversation.item.created" if self._beta else "conversation.item.added"
-        await self._say(kind, item=about, previous_item_id=before)
+        for kind in ("created",) if self._beta else ("added", "done"):
+            await self._say(f"conversation.item.{kind}", item=about, previous_item_id=before)
 
     async def _say_delta(self, utterance: Utterance, delta: str) -> None:
         if delta:

@@ -95,6 +95,7 @@ def test_a_commit_ends_an_utterance(server: Running, spoken: np.ndarray) -> None
             assert kinds == [
                 "input_audio_buffer.committed",
                 "conversation.item.added",
+                "conversation.item.done",
                 f"{TRANSCRIPTION}.completed",
             ]
             committed = next(event for event in events if event.type == "input_audio_buffer.committed")
@@ -121,6 +122,7 @@ def test_the_server_ends_utterances_at_pauses(server: Running) -> None:
         "input_audio_buffer.speech_stopped",
         "input_audio_buffer.committed",
         "conversation.item.added",
+        "conversation.item.done",
         f"{TRANSCRIPTION}.completed",
     ]
     assert [event.transcript for event in events if completed(event)] == ["ab", "cd"]
@@ -423,7 +425,7 @@ def test_who_waits_for_what_was_committed_is_not_idle(start: Start, spoken: np.n
             {"type": "input_audio_buffer.commit"},
         ):
             socket.send(json.dumps(event))
-        while read(socket)["type"] != "conversation.item.added":
+        while read(socket)["type"] != "conversation.item.done":
             pass
         with pytest.raises(TimeoutError):  # the server has nothing to say, and does not hang up
             socket.recv(timeout=5)
