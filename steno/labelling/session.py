@@ -1,9 +1,9 @@
 """The pieces of one labelling, and what a person decided about each: kept in two manifests, whole at any moment."""
 
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Item:
     """One piece: its draft is a transcript of the model's, or the text that the manifest had, or None so far."""
 
     number: int
+    name: str
+    """Its recording's, as :func:`steno.labelling.pieces.key` has it."""
     utterance: Utterance
     draft: Transcript | None = None
     problem: str = ""
@@ -51,7 +53,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is, and how much of the drafts was changed; hours are of what was labelled."""
+    """How far it is, and how far the drafts are from what was written; hours are of what was labelled."""
 
     pieces: int
     labelled: int
@@ -62,6 +64,14 @@ class Progress:
 
 def _recording(row: Utterance) -> str:
     return key(row.audio)
+
+
+def _whole(audio: Path) -> str:
+    return key(part_of(audio).recording)
+
+
+_changes = cache(word_errors)
+"""For the same rows are counted after each decision."""
 
 
 class Session:
@@ -81,20 +91,22 @@ class Session:
         self._labelled, self._unusable = Kept(to, _recording), Kept(self.aside, _recording)
         self._tokenizer = CharTokenizer(alphabet)
         self._items: list[Item] = []
-        self._ids = {row.id: name for name, row in self._decided()}
+        decided = [*self._labelled.rows.items(), *self._unusable.rows.items()]
+        self._ids = {row.id: name for name, row in decided}
+        self._cut_before: dict[str, list[Path]] = {}
+        for _, row in decided:
+            self._cut_before.setdefault(_whole(row.audio), []).append(row.audio)
         self._lock = threading.Lock()
         self.complete = False
         self.problems: list[str] = []
-
-    def _decided(self) -> Iterable[tuple[str, Utterance]]:
-        return [*self._labelled.rows.items(), *self._unusable.rows.items()]
 
     # ---- pieces ----
 
     def add(self, utterance: Utterance) -> Item | None:
         """Take a piece; None if another cut of its recording was decided before, and overlaps it."""
         with self._lock:
-            item = Item(len(self._items), replace(utterance, id=self._free_id(utterance)))
+            name = key(utterance.audio)
+            item = Item(len(self._items), name, replace(utterance, id=self._free_id(utterance.id, name)))
             if self.state(item) is State.OPEN and self._was_cut_otherwise(utterance.audio):
                 return None
             if utterance.text is not None:
@@ -103,12 +115,10 @@ class Session:
             return item
 
     def _was_cut_otherwise(self, audio: Path) -> bool:
-        recording = key(part_of(audio).recording)
-        decided = (row.audio for _, row in self._decided())
-        return any(key(part_of(one).recording) == recording and overlaps(one, audio) for one in decided)
+        return any(overlaps(one, audio) for one in self._cut_before.get(_whole(audio), ()))
 
-    def _free_id(self, utterance: Utterance) -> str:
-        found, name = utterance.id, key(utterance.audio)
+    def _free_id(self, wanted: str, name: str) -> str:
+        found = wanted
         folders = list(part_of(Path(name)).recording.parent.parts)
         while self._ids.setdefault(found, name) != name and folders:
             found = f"{folders.pop().strip('/')}-{found}"
@@ -124,14 +134,13 @@ class Session:
 
     def state(self, item: Item) -> State:
         """What was decided about a piece."""
-        name = key(item.utterance.audio)
-        if name in self._labelled.rows:
+        if item.name in self._labelled.rows:
             return State.LABELLED
-        return State.UNUSABLE if name in self._unusable.rows else State.OPEN
+        return State.UNUSABLE if item.name in self._unusable.rows else State.OPEN
 
     def row(self, item: Item) -> Utterance:
         """The piece as it was labelled, or as it came."""
-        return self._labelled.rows.get(key(item.utterance.audio), item.utterance)
+        return self._labelled.rows.get(item.name, item.utterance)
 
     def label(self, item: Item, text: str, speaker: str | None = None) -> Utterance:
         """Keep a person's text, normalised; an empty one says that nobody speaks.
@@ -147,10 +156,9 @@ class Session:
         if item.draft is not None:
             extra.setdefault(DRAFT, item.draft.text)
         row = replace(item.utterance, text=spelled, speaker=speaker or None, extra=extra)
-        name = key(item.utterance.audio)
         with self._lock:
             self._labelled.put(row)
-            self._unusable.remove(name)
+            self._unusable.remove(item.name)
         return row
 
     def set_aside(self, item: Item) -> None:
@@ -159,10 +167,9 @@ class Session:
         Raises:
             ManifestError: the manifest cannot be written.
         """
-        name = key(item.utterance.audio)
         with self._lock:
             self._unusable.put(item.utterance)
-            self._labelled.remove(name)
+            self._labelled.remove(item.name)
 
     def reopen(self, item: Item) -> None:
         """Forget what was decided about a piece.
@@ -170,10 +177,9 @@ class Session:
         Raises:
             ManifestError: the manifest cannot be written.
         """
-        name = key(item.utterance.audio)
         with self._lock:
-            self._labelled.remove(name)
-            self._unusable.remove(name)
+            self._labelled.remove(item.name)
+            self._unusable.remove(item.name)
 
     def suggestion(self, text: str) -> str | None:
         """A text with its numbers and signs in words, where that makes it one of the alphabet's; English only."""
@@ -185,6 +191,6 @@ class Session:
     def progress(self) -> Progress:
         """Of all that is in the manifests, also from before."""
         rows = list(self._labelled.rows.values())
-        changed = total(word_errors(row.text or "", row.extra[DRAFT]) for row in rows if DRAFT in row.extra)
+        changed = total(_changes(row.text or "", str(row.extra[DRAFT])) for row in rows if DRAFT in row.extra)
         hours = sum(row.duration for row in rows) / 3600
         return Progress(len(self), len(rows), len(self._unusable.rows), hours, changed)

@@ -43,7 +43,7 @@ def test_from_recordings_to_a_manifest(recordings: Recordings, label: Label, mod
     code, out, err = running.stop(signal.SIGINT)
     assert code == 0
     assert "out.jsonl: 1 labelled" in out
-    assert "changed 33.3% of the 3 words of the drafts" in out
+    assert "the drafts had a WER of 33.3% against it (3 words)" in out
     assert "next: steno data check out.jsonl" in out
     assert "left out recordings/broken.wav" in err
     (row,) = Manifest(tmp_path / "out.jsonl")

@@ -84,5 +84,5 @@ def _tell(session: "Session") -> None:
         return
     typer.echo(f"{session.to}: {done.labelled} labelled, {done.hours:.2f} h")
     if done.changed.reference:
-        typer.echo(f"changed {done.changed.rate:.1%} of the {done.changed.reference} words of the drafts")
+        typer.echo(f"the drafts had a WER of {done.changed.rate:.1%} against it ({done.changed.reference} words)")
     typer.echo(f"next: steno data check {session.to}")

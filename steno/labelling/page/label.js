@@ -55,7 +55,7 @@ function show(progress) {
   const parts = [`${labelled} labelled (${minutes(hours * 3600)})`];
   if (unusable) parts.push(`${unusable} unusable`);
   parts.push(`${pieces}${progress.complete ? "" : " so far"} in all`);
-  if (changed !== null) parts.push(`${(100 * changed).toFixed(1)} % of the drafts' words changed`);
+  if (changed !== null) parts.push(`the drafts' WER against them is ${(100 * changed).toFixed(1)} %`);
   find("progress").textContent = parts.join(" · ");
   find("problems").replaceChildren(...problems.map((problem) => Object.assign(document.createElement("li"), { textContent: problem })));
   list();
