@@ -1,6 +1,6 @@
 """A text laid along its recording, and the forms in which that is written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +8,10 @@ import numpy as np
 from steno.audio import Samples
 from steno.decoding.align import forced_alignment, misfit
 from steno.decoding.path import Emission
-from steno.decoding.transcript import Token, Transcript, Word
+from steno.decoding.transcript import Transcript
 from steno.decoding.words import transcript
 from steno.errors import DecodingError, TextError
+from steno.runtime.formats import cues_of
 from steno.runtime.recognizer import Recognizer
 from steno.runtime.vad import segments
 from steno.text import normalize
@@ -85,16 +86,20 @@ def _emission(recognizer: Recognizer, samples: Samples, longest: float) -> Emiss
 
 
 def to_textgrid(aligned: Transcript, seconds: float) -> str:
-    """Praat's TextGrid (its long form) with a tier of words and one of characters."""
-    characters = [token for word in aligned.words for token in word.tokens]
-    tiers = [("words", _filled(aligned.words, seconds)), ("characters", _filled(characters, seconds))]
+    """Praat's TextGrid (its long form) with tiers of utterances, cut as subtitles are, of words and of characters."""
+    marks = {
+        "utterances": cues_of(aligned.words),
+        "words": ((word.start, word.end, word.text) for word in aligned.words),
+        "characters": ((token.start, token.end, token.text) for word in aligned.words for token in word.tokens),
+    }
+    tiers = [(name, _filled(found, seconds)) for name, found in marks.items()]
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {seconds:.4f}"]
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for number, (name, intervals) in enumerate(tiers, start=1):
         lines += [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{name}"']
         lines += ["        xmin = 0", f"        xmax = {seconds:.4f}", f"        intervals: size = {len(intervals)}"]
         for place, (start, end, text) in enumerate(intervals, start=1):
-            quoted = text.replace('"', '""')
+            quoted = text.replace("\n", " ").replace('"', '""')
             lines += [
                 f"        intervals [{place}]:",
                 f"            xmin = {start:.4f}",
@@ -104,16 +109,16 @@ def to_textgrid(aligned: Transcript, seconds: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _filled(marks: Sequence[Word | Token], seconds: float) -> list[tuple[float, float, str]]:
+def _filled(marks: Iterable[tuple[float, float, str]], seconds: float) -> list[tuple[float, float, str]]:
     """The marks with empty intervals between them: a tier has no gaps and no overlaps."""
     filled: list[tuple[float, float, str]] = []
     now = 0.0
-    for mark in marks:
-        start, end = max(now, mark.start), min(max(mark.end, mark.start), seconds)
+    for begin, finish, text in marks:
+        start, end = max(now, begin), min(max(finish, begin), seconds)
         if start > now:
             filled.append((now, start, ""))
         if end > start:
-            filled.append((start, end, mark.text))
+            filled.append((start, end, text))
             now = end
     if now < seconds:
         filled.append((now, seconds, ""))

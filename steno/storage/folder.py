@@ -16,7 +16,7 @@ from steno.storage.cache import cache_home, fetch
 from steno.storage.location import Place, parse
 from steno.storage.objects import Object
 
-TEXTS = frozenset({".txt", ".tsv", ".csv", ".tab", ".srt", ".vtt", ".ass", ".ssa", ".stm"})
+TEXTS = frozenset({".txt", ".tsv", ".csv", ".tab", ".srt", ".vtt", ".ass", ".ssa", ".stm", ".textgrid", ".eaf"})
 """Endings of the files that say what is spoken in a corpus."""
 
 _TEXT_NAMES = frozenset({"wav.scp", "text", "segments", "utt2spk"})  # Kaldi's

@@ -11,7 +11,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from steno.cli.app import app
-from steno.data.corpora import FORMATS, Columns, find_format
+from steno.data.corpora import FORMATS, Wanted, find_format
 from steno.data.corpora.delimited import Record, records
 from steno.data.corpora.prepare import Prepared, prepare, save
 from steno.data.manifest import Manifest
@@ -277,12 +277,12 @@ def test_ids_of_a_column_are_kept(tmp_path: Path) -> None:
 def test_columns_can_be_named(tmp_path: Path) -> None:
     record(tmp_path / "1.wav")
     table = write(tmp_path / "t.csv", "Ton,Wortlaut,text\n1.wav,ja,nein\n")
-    assert texts(prepare(table, columns=Columns(path="ton", text="Wortlaut"))) == {"1": "ja"}
+    assert texts(prepare(table, wanted=Wanted(path="ton", text="Wortlaut"))) == {"1": "ja"}
     with pytest.raises(ManifestError, match=r"t\.csv:1: no column 'words'") as caught:
-        prepare(table, columns=Columns(path="Ton", text="words"))
+        prepare(table, wanted=Wanted(path="Ton", text="words"))
     assert "Ton, Wortlaut, text" in caught.value.hint
     with pytest.raises(ManifestError, match="no column of paths") as caught:
-        prepare(table, columns=Columns(text="text"))
+        prepare(table, wanted=Wanted(text="text"))
     assert "--path-column" in caught.value.hint
 
 
@@ -374,7 +374,7 @@ def test_an_ambiguous_source_is_a_question_that_format_answers(libri: Path) -> N
 @pytest.mark.parametrize("name", ["librispeech", "commonvoice", "ljspeech", "folder"])
 def test_columns_of_something_without_columns_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ManifestError, match=f"do not go with --format {name}"):
-        find_format(tmp_path, name, Columns(text="text"))
+        find_format(tmp_path, name, Wanted(text="text"))
 
 
 @pytest.mark.parametrize("name", ["commonvoice", "ljspeech", "table"])

@@ -53,12 +53,16 @@ def test_ctm_and_json() -> None:
 def test_textgrid_tiers_cover_the_recording_without_gaps() -> None:
     grid = to_textgrid(said(('say "hi"', 0.5, 0.75), ("now", 0.75, 1.0)), 2.0)
     assert 'text = "say ""hi"""' in grid
-    edges = [float(line.split("=")[1]) for line in grid.splitlines() if line.startswith("            xm")]
-    half = len(edges) // 2
-    for tier in (edges[:half], edges[half:]):
-        assert tier[0] == 0
-        assert tier[-1] == 2.0
-        assert tier[1:-1:2] == tier[2::2]
+    assert 'text = "say ""hi"" now"' in grid
+    tiers = [
+        [float(line.split("=")[1]) for line in tier.splitlines() if line.startswith("            xm")]
+        for tier in grid.split("name = ")[1:]
+    ]
+    assert [len(edges) // 2 for edges in tiers] == [3, 4, 4]
+    for edges in tiers:
+        assert edges[0] == 0
+        assert edges[-1] == 2.0
+        assert edges[1:-1:2] == edges[2::2]
 
 
 def test_cues_are_broken_where_the_pause_is_longest() -> None:

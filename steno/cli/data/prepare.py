@@ -13,10 +13,13 @@ def prepare(
     out: Path = typer.Option(..., help="The manifest to write (JSONL), also s3://… or az://…."),
     format: str | None = typer.Option(
         None,
-        help="librispeech, commonvoice, ljspeech, table, folder, subtitles, kaldi or stm; found out if left out.",
+        help="librispeech, commonvoice, ljspeech, table, folder, subtitles, labels, kaldi, stm; found out if left out.",
     ),
     text_column: str | None = typer.Option(None, help="Column of a table that holds the transcripts."),
     path_column: str | None = typer.Option(None, help="Column of a table that holds the recordings' paths."),
+    tier: list[str] = typer.Option(
+        [], help="A tier of Praat's or ELAN's annotations that holds utterances; more may be named."
+    ),
     alphabet: str | None = typer.Option(
         None, help="Characters that transcripts are normalised to; English letters, apostrophe and space if left out."
     ),
@@ -30,7 +33,7 @@ def prepare(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.table import Table
 
-    from steno.data.corpora import Columns
+    from steno.data.corpora import Wanted
     from steno.data.corpora.prepare import prepare as read_corpus
     from steno.data.corpora.prepare import save, save_problems
     from steno.errors import StenoError
@@ -45,7 +48,7 @@ def prepare(
         prepared = read_corpus(
             source,
             format=format,
-            columns=Columns(path=path_column, text=text_column),
+            wanted=Wanted(path=path_column, text=text_column, tiers=tuple(tier)),
             alphabet=(ENGLISH if alphabet is None else alphabet) if normalize else None,
             spell_out=spell_out,
             progress=lambda done, total: bar.update(task, completed=done, total=total),

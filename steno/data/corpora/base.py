@@ -32,13 +32,22 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Columns of a table that the user named; None is found by its usual names."""
+class Wanted:
+    """What the user named of a source; the rest is found.
+
+    Args:
+        path: the column of a table that holds paths.
+        text: the column that holds transcripts.
+        tiers: the tiers of annotations that hold utterances.
+    """
 
     path: str | None = None
     text: str | None = None
+    tiers: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
+    @property
+    def columns(self) -> bool:
+        """Whether columns were named."""
         return self.path is not None or self.text is not None
 
 
@@ -57,7 +66,7 @@ class Format:
     name: str
     accepts: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, Columns], Iterator[Row | Problem]]
+    read: Callable[[Path, Wanted], Iterator[Row | Problem]]
     own_ids: bool = False
 
 
@@ -100,15 +109,31 @@ Stems = Callable[[Path], list[str]]
 """What the recording of a file may be called, the likeliest first; nothing, if the file is no transcript."""
 
 
-def has_pairs(source: Path, stems: Stems) -> bool:
-    """Whether any recording in a folder, or below it, has its transcript beside it."""
-    return any(
-        recordings(folder, names)[0].keys() & _transcripts(folder, names, stems).keys()
-        for folder, names in walk(source)
-    )
+Read = Callable[[Path, Path], Iterable[Row | Problem]]
+"""What a recording and the transcript beside it hold."""
 
 
-def pairs(source: Path, stems: Stems, read: Callable[[Path, Path], Iterable[Row | Problem]]) -> Iterator[Row | Problem]:
+def has_pairs(source: Path, stems: Stems, fits: Callable[[Path], bool] = lambda transcript: True) -> bool:
+    """Whether any recording in a folder, or below it, has a transcript beside it that fits."""
+    for folder, names in walk(source):
+        texts = _transcripts(folder, names, stems)
+        if any(fits(texts[stem]) for stem in recordings(folder, names)[0] if stem in texts):
+            return True
+    return False
+
+
+def alone(transcript: Path, stems: Stems, read: Read) -> Iterator[Row | Problem]:
+    """What is read of one transcript and the recording beside it."""
+    claimed = stems(transcript)
+    found, _ = recordings(transcript.parent, sorted(path.name for path in transcript.parent.iterdir()))
+    recording = next((found[stem] for stem in claimed if stem in found), None)
+    if recording is None:
+        yield Problem(str(transcript), NO_RECORDING if claimed else "is not a transcript of this format")
+    else:
+        yield from read(recording, transcript)
+
+
+def pairs(source: Path, stems: Stems, read: Read) -> Iterator[Row | Problem]:
     """What is read of each recording and the transcript beside it, in a folder and any below it."""
     for folder, names in walk(source):
         found, problems = recordings(folder, names)

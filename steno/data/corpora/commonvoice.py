@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from steno import audio
-from steno.data.corpora.base import Columns, Format, Problem, Row
+from steno.data.corpora.base import Format, Problem, Row, Wanted
 from steno.data.corpora.delimited import Record, first_line, read_text, records
 from steno.errors import ManifestError
 
@@ -24,7 +24,7 @@ def _recognises(source: Path) -> bool:
     return (source.is_dir() or source.suffix.lower() == ".tsv") and bool(_tables(source))
 
 
-def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
+def _read(source: Path, wanted: Wanted) -> Iterator[Row | Problem]:
     tables = _tables(source)
     if not tables:
         raise ManifestError(f"{source}: no Common Voice table there", f"Accepted is {FORMAT.accepts}.")

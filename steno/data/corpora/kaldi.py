@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from steno.data.corpora.base import NO_RECORDING, NO_TRANSCRIPT, Columns, Format, Problem, Row
+from steno.data.corpora.base import NO_RECORDING, NO_TRANSCRIPT, Format, Problem, Row, Wanted
 from steno.data.corpora.delimited import NOT_UTF8, is_text, read_text
 from steno.data.corpora.times import PartError, channel, part, seconds
 from steno.fragments import Part
@@ -23,7 +23,7 @@ def _recognises(source: Path) -> bool:
     return source.is_dir() and (source / _RECORDINGS).is_file() and (source / _TEXTS).is_file()
 
 
-def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
+def _read(source: Path, wanted: Wanted) -> Iterator[Row | Problem]:
     recordings: dict[str, Part | Problem] = {}
     for where, name, rest in _lines(source / _RECORDINGS):
         recordings[name] = _recording(source, rest, where)

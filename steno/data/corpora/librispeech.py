@@ -9,10 +9,10 @@ from pathlib import Path
 from steno.data.corpora.base import (
     NO_RECORDING,
     NO_TRANSCRIPT,
-    Columns,
     Format,
     Problem,
     Row,
+    Wanted,
     recordings,
     walk,
 )
@@ -26,7 +26,7 @@ def _recognises(source: Path) -> bool:
     return source.is_dir() and any(name.endswith(_ENDING) for _, names in walk(source) for name in names)
 
 
-def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
+def _read(source: Path, wanted: Wanted) -> Iterator[Row | Problem]:
     for folder, names in walk(source):
         found, problems = recordings(folder, names)
         yield from problems

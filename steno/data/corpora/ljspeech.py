@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from steno import audio
-from steno.data.corpora.base import NO_RECORDING, NO_TRANSCRIPT, Columns, Format, Problem, Row, recordings
+from steno.data.corpora.base import NO_RECORDING, NO_TRANSCRIPT, Format, Problem, Row, Wanted, recordings
 from steno.data.corpora.delimited import Record, read_text, records
 from steno.errors import ManifestError
 
@@ -20,7 +20,7 @@ def _recognises(source: Path) -> bool:
     return table.name == _NAME and table.is_file() and (table.parent / "wavs").is_dir()
 
 
-def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
+def _read(source: Path, wanted: Wanted) -> Iterator[Row | Problem]:
     table = _table(source)
     wavs = table.parent / "wavs"
     if not wavs.is_dir():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steno import audio, storage
-from steno.data.corpora import Columns, Format, Problem, Row, find_format
+from steno.data.corpora import Format, Problem, Row, Wanted, find_format
 from steno.data.corpora.delimited import is_text
 from steno.data.manifest import Utterance, write_manifest
 from steno.errors import AudioError, ManifestError
@@ -42,7 +42,7 @@ def prepare(
     source: Path,
     *,
     format: str | None = None,
-    columns: Columns = Columns(),
+    wanted: Wanted = Wanted(),
     alphabet: str | None = ENGLISH,
     spell_out: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -52,7 +52,7 @@ def prepare(
     Args:
         source: a folder or a table, on this machine or in a store.
         format: name of the layout; None to find it out.
-        columns: columns of a table that have unusual names.
+        wanted: columns of a table, or tiers of annotations, that are named and not found.
         alphabet: characters that transcripts are normalised to; None leaves them as they are.
         spell_out: write numbers and signs in English words before that.
         progress: told the recordings looked at, and all of them.
@@ -64,7 +64,7 @@ def prepare(
     """
     if alphabet is not None:
         CharTokenizer(alphabet)
-    layout, home, items = _read(source, format, columns)
+    layout, home, items = _read(source, format, wanted)
     rows: list[Row] = []
     problems: list[Problem] = []
     for item in items:
@@ -89,15 +89,15 @@ def prepare(
     return Prepared(layout.name, utterances, problems)
 
 
-def _read(source: Path, format: str | None, columns: Columns) -> tuple[Format, Path, Iterable[Row | Problem]]:
+def _read(source: Path, format: str | None, wanted: Wanted) -> tuple[Format, Path, Iterable[Row | Problem]]:
     """The layout of a source, the folder where it begins, and what is in it."""
     if not storage.is_remote(source):
-        layout = find_format(source, format, columns)
-        return layout, source if source.is_dir() else source.parent, layout.read(source, columns)
+        layout = find_format(source, format, wanted)
+        return layout, source if source.is_dir() else source.parent, layout.read(source, wanted)
     with storage.layout(source) as copy:
         try:
-            layout = find_format(copy.source, format, columns)
-            items = [_in_store(item, copy) for item in layout.read(copy.source, columns)]
+            layout = find_format(copy.source, format, wanted)
+            items = [_in_store(item, copy) for item in layout.read(copy.source, wanted)]
         except ManifestError as error:
             raise ManifestError(copy.named(error.message), copy.named(error.hint)) from None
         return layout, copy.place(copy.source if copy.source.is_dir() else copy.source.parent), items

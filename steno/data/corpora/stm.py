@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from steno.data.corpora.base import NO_RECORDING, Columns, Format, Problem, Row, recordings, walk
+from steno.data.corpora.base import NO_RECORDING, Format, Problem, Row, Wanted, recordings, walk
 from steno.data.corpora.delimited import NOT_UTF8, is_text, read_text
 from steno.data.corpora.times import PartError, channel, part, seconds
 from steno.errors import ManifestError
@@ -29,7 +29,7 @@ def _recognises(source: Path) -> bool:
     return any(name.lower().endswith(_ENDING) for _, names in walk(source) for name in names)
 
 
-def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
+def _read(source: Path, wanted: Wanted) -> Iterator[Row | Problem]:
     # The recordings of a single file are beside it, or in a folder beside its own.
     top = source if source.is_dir() else source.parent
     found, transcripts = _files(top if source.is_dir() or top.name != "stm" else top.parent)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pysubs2
 
-from steno.data.corpora.base import NO_RECORDING, Columns, Format, Problem, Row, has_pairs, pairs, recordings
+from steno.data.corpora.base import Format, Problem, Row, Wanted, alone, has_pairs, pairs
 from steno.data.corpora.delimited import NOT_UTF8, is_text, read_text
 from steno.data.corpora.times import PartError, part
 from steno.errors import ManifestError
@@ -24,25 +24,12 @@ def _recognises(source: Path) -> bool:
 
 
 def _stems(transcript: Path) -> list[str]:
-    return _names(transcript) if transcript.suffix.lower() in ENDINGS else []
-
-
-def _names(transcript: Path) -> list[str]:
     """What its recording may be called: talk.en.vtt belongs to ``talk.en``, else to ``talk``."""
-    return [transcript.stem, Path(transcript.stem).stem]
+    return [transcript.stem, Path(transcript.stem).stem] if transcript.suffix.lower() in ENDINGS else []
 
 
-def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
-    return _alone(source) if source.is_file() else pairs(source, _stems, _cues)
-
-
-def _alone(transcript: Path) -> Iterator[Row | Problem]:
-    found, _ = recordings(transcript.parent, sorted(path.name for path in transcript.parent.iterdir()))
-    recording = next((found[stem] for stem in _names(transcript) if stem in found), None)
-    if recording is None:
-        yield Problem(str(transcript), NO_RECORDING)
-    else:
-        yield from _cues(recording, transcript)
+def _read(source: Path, wanted: Wanted) -> Iterator[Row | Problem]:
+    return (alone if source.is_file() else pairs)(source, _stems, _cues)
 
 
 def _cues(recording: Path, transcript: Path) -> Iterator[Row | Problem]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steno.data.corpora import commonvoice
-from steno.data.corpora.base import Columns, Format, Problem, Row
+from steno.data.corpora.base import Format, Problem, Row, Wanted
 from steno.data.corpora.delimited import Record, delimiter_of, first_line, read_text, records, split
 from steno.data.corpora.times import PartError, channel, part, seconds
 from steno.errors import ManifestError
@@ -49,7 +49,7 @@ def _recognises(source: Path) -> bool:
     return any(map(_known, _tables(source))) and not commonvoice.FORMAT.recognises(source)
 
 
-def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
+def _read(source: Path, wanted: Wanted) -> Iterator[Row | Problem]:
     tables = _tables(source)
     if len(tables) != 1:
         there = f": {', '.join(path.name for path in tables)}" if tables else ""
@@ -63,8 +63,8 @@ def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
     names = [name.strip() for name in header.fields]
     places = _Places(
         width=len(names),
-        path=_column(path, names, columns.path, PATHS, "--path-column", "paths"),
-        text=_column(path, names, columns.text, TEXTS, "--text-column", "transcripts"),
+        path=_column(path, names, wanted.path, PATHS, "--path-column", "paths"),
+        text=_column(path, names, wanted.text, TEXTS, "--text-column", "transcripts"),
         id=_optional(names, IDS),
         speaker=_optional(names, SPEAKERS),
         times=_times(path, names),
@@ -76,7 +76,7 @@ def _read(source: Path, columns: Columns) -> Iterator[Row | Problem]:
 
 @dataclass(frozen=True)
 class _Times:
-    """Columns that say which part of its recording a row is: ``stop`` is its end, or its length."""
+    """Wanted that say which part of its recording a row is: ``stop`` is its end, or its length."""
 
     start: int
     stop: int
