@@ -15,6 +15,7 @@ let model = null;
 let items = []; // of each piece: id, seconds, state, confidence
 let complete = false;
 let current = null; // the piece on the page, with its draft
+let idle = true; // whether the next piece is opened as soon as there is one
 let untouched = ""; // what the text was before the person wrote
 const later = new Set();
 const voices = new Map(); // of recordings, who was said to speak last
@@ -100,6 +101,7 @@ function next() {
 }
 
 async function open(number) {
+  idle = false;
   const piece = await (await ask(`/api/items/${number}`)).json();
   current = piece;
   find("piece").textContent = piece.id;
@@ -183,7 +185,16 @@ async function forward() {
   player.pause();
   say("");
   find("reopen").hidden = false;
+  idle = !complete;
   find("piece").textContent = complete ? "All pieces are decided." : "More pieces are still coming.";
+}
+
+// Nothing is open, and nothing more is coming.
+async function rest() {
+  if (current) return forward();
+  if (items.length) return open(0);
+  idle = false;
+  say("There is nothing to label: no recording could be read, or nobody speaks in them.");
 }
 
 async function save() {
@@ -247,9 +258,10 @@ async function follow() {
   for (;;) {
     try {
       if (!complete) await look();
-      if (current === null && items.length) {
+      if (idle) {
         const number = next();
-        if (number !== null || complete) await open(number ?? 0);
+        if (number !== null) await open(number);
+        else if (complete) await rest();
       }
       if (current && waiting(current)) {
         const piece = await (await ask(`/api/items/${current.number}`)).json();
