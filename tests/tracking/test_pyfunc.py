@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,12 +41,18 @@ def wav():
 
 
 @pytest.fixture(scope="module")
-def logged(embedded, tmp_path_factory):
+def kept(embedded, tmp_path_factory):
+    """What the store has of a model. Not to be loaded from there: Python would leave bytecode in it."""
     folder = tmp_path_factory.mktemp("pyfunc") / "any-name"
     folder.mkdir()
     (folder / "config.yaml").write_text("name: tiny\n")
     registry.register(folder, "Pyfunc", {}, embedded)
     return registry.resolve("models:/Pyfunc/1", embedded).parents[1]
+
+
+@pytest.fixture(scope="module")
+def logged(kept, tmp_path_factory):
+    return Path(shutil.copytree(kept, tmp_path_factory.mktemp("logged") / "model"))
 
 
 @pytest.fixture
@@ -127,13 +134,13 @@ def test_every_form_of_json(model, wav, form, tmp_path, monkeypatch):
         assert rows[1]["text"] is None  # a client cannot name files of the server
 
 
-def test_it_holds_its_code_and_light_requirements(logged):
-    assert (logged / "code" / "steno" / "runtime" / "recognizer.py").is_file()
-    assert not list(logged.rglob("__pycache__"))
-    needed = (logged / "requirements.txt").read_text()
+def test_it_holds_its_code_and_light_requirements(kept):
+    assert (kept / "code" / "steno" / "runtime" / "recognizer.py").is_file()
+    assert not list(kept.rglob("__pycache__"))
+    needed = (kept / "requirements.txt").read_text()
     assert "onnxruntime==" in needed
     assert "torch" not in needed
-    assert (logged / "artifacts" / "model" / "config.yaml").is_file()
+    assert (kept / "artifacts" / "model" / "config.yaml").is_file()
 
 
 def test_it_brings_its_own_package(logged, tmp_path):
