@@ -34,7 +34,7 @@ def create_app(work: Work) -> ASGIApp:
         Route("/api/items/{number:int}", _reopen, methods=["DELETE"]),
         Route("/api/items/{number:int}/audio", _sound),
     ]
-    own, shared = ("label.html", "label.css", "label.js"), ("style.css", "captions.js", "spectrogram.js")
+    own, shared = ("label.html", "label.css", "label.js", "ask.js"), ("style.css", "captions.js", "spectrogram.js")
     return create(own, shared, api, _MOST_BYTES, work)
 
 

@@ -25,7 +25,7 @@ def create_app(takes: Takes) -> ASGIApp:
         Route("/api/prompts/{number:int}/take", _forget, methods=["DELETE"]),
         Route("/api/prompts/{number:int}/take", _sound),
     ]
-    own, shared = ("record.html", "label.css", "record.js"), ("style.css", "recorder.js", "capture.js")
+    own, shared = ("record.html", "label.css", "record.js", "ask.js"), ("style.css", "recorder.js", "capture.js")
     return create(own, shared, api, _MOST_BYTES, takes)
 
 

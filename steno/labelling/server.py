@@ -22,7 +22,7 @@ def serve(app: ASGIApp, port: int, started: Callable[[str], None]) -> None:
     Raises:
         StenoError: the port is taken.
     """
-    with bound("127.0.0.1", port) as listening:
+    with bound("127.0.0.1", port, "Choose another --port; 0 takes a free one.") as listening:
         config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False)
         asyncio.run(_Server(config, lambda: started(address(listening))).serve([listening]))
 

@@ -8,8 +8,13 @@ RECEIVE_BYTES = 256 * 1024
 """What the system buffers of a connection: little, as a client's pings wait behind the audio that it is ahead."""
 
 
-def bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int, remedy: str = "Choose another --host or --port.") -> socket.socket:
     """A socket at the address; port 0 takes a free one. It does not listen yet: until then clients are refused at once.
+
+    Args:
+        host: name or address.
+        port: number.
+        remedy: what may be done where it is taken.
 
     Raises:
         StenoError: the address is taken, or is none of this machine.
@@ -26,9 +31,7 @@ def bound(host: str, port: int) -> socket.socket:
             raise
         return found
     except OSError as error:
-        raise StenoError(
-            f"{host}:{port}: cannot be listened on ({error})", "Choose another --host or --port."
-        ) from None
+        raise StenoError(f"{host}:{port}: cannot be listened on ({error})", remedy) from None
 
 
 def address(bound: socket.socket) -> str:

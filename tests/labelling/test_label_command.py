@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,17 @@ def test_only_its_own_page_may_call_it(recordings: Recordings, label: Label, tmp
     assert running.client.put("/api/items/0", content=b" " * 300_000).status_code == 413
     assert running.client.get("/../label.py").status_code == 404
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_port_that_is_taken_is_said(recordings: Recordings, tmp_path: Path, steno: Any) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = steno("data", "label", tmp_path / "recordings", "--to", tmp_path / "out.jsonl", "--blind", "--port", port)
+    assert ran.code == 2
+    assert f"127.0.0.1:{port}" in ran.err
+    assert "Choose another --port" in ran.err
 
 
 def test_what_it_cannot_do_is_said(recordings: Recordings, model: Path, tmp_path: Path, steno: Any) -> None:

@@ -1,3 +1,4 @@
+import { ask, load } from "/ask.js";
 import { Captions } from "/captions.js";
 import { Spectrogram, decode } from "/spectrogram.js";
 
@@ -19,25 +20,6 @@ let idle = true; // whether the next piece is opened as soon as there is one
 let untouched = ""; // what the text was before the person wrote
 const later = new Set();
 const voices = new Map(); // of recordings, who was said to speak last
-
-class Refused extends Error {
-  constructor(problem) {
-    super(problem.message);
-    this.suggestion = problem.suggestion ?? null;
-  }
-}
-
-async function ask(path, options) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Refused({ message: "The server does not answer; is steno still running? Nothing was saved." });
-  }
-  if (response.ok) return response;
-  const body = await response.json().catch(() => null);
-  throw new Refused(body?.error ?? { message: `The server answered ${response.status}.` });
-}
 
 const tell = (path, method, body) => ask(path, { method, headers: { "content-type": "application/json" }, body: body && JSON.stringify(body) }).then((response) => response.json());
 
@@ -132,10 +114,8 @@ async function sound(number) {
   player.removeAttribute("src");
   spectrogram.clear();
   try {
-    const blob = await (await ask(`/api/items/${number}/audio`)).blob();
-    if (current.number !== number) return;
-    if (player.dataset.url) URL.revokeObjectURL(player.dataset.url);
-    player.dataset.url = player.src = URL.createObjectURL(blob);
+    const blob = await load(player, `/api/items/${number}/audio`, () => current.number === number);
+    if (!blob) return;
     player.playbackRate = Number(find("speed").value);
     player.play().catch(() => {}); // browsers want a first click
     spectrogram.draw(await decode(blob));

@@ -1,4 +1,5 @@
-import { Recorder } from "/recorder.js";
+import { ask, load } from "/ask.js";
+import { Recorder, loudness } from "/recorder.js";
 
 const find = (id) => document.getElementById(id);
 const player = find("player");
@@ -11,18 +12,6 @@ let current = 0;
 let recorder = null;
 let busy = false;
 let limit = null;
-
-async function ask(path, options) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Error("The server does not answer; is steno still running? Nothing was saved.");
-  }
-  if (response.ok) return response;
-  const body = await response.json().catch(() => null);
-  throw new Error(body?.error?.message ?? `The server answered ${response.status}.`);
-}
 
 const path = (number) => `/api/prompts/${number}/take`;
 
@@ -72,16 +61,11 @@ async function offer() {
   player.removeAttribute("src");
   if (!there) return;
   try {
-    const blob = await (await ask(path(current))).blob();
-    if (player.dataset.url) URL.revokeObjectURL(player.dataset.url);
-    player.dataset.url = player.src = URL.createObjectURL(blob);
+    await load(player, path(current));
   } catch (problem) {
     say(problem.message, true);
   }
 }
-
-// From -60 dB to full scale, as ears have it.
-const loudness = (peak) => Math.max(0, 1 + (20 * Math.log10(peak + 1e-6)) / 60);
 
 async function start() {
   busy = true;

@@ -1,6 +1,6 @@
 import { ApiError, Live, key, models, transcribe } from "/api.js";
 import { Captions } from "/captions.js";
-import { Recorder, pcm16 } from "/recorder.js";
+import { Recorder, loudness, pcm16 } from "/recorder.js";
 import { Spectrogram, decode } from "/spectrogram.js";
 
 const find = (id) => document.getElementById(id);
@@ -72,9 +72,6 @@ function askKey(why) {
 }
 
 // ---- the microphone ----
-
-// From -60 dB to full scale, as ears have it.
-const loudness = (peak) => Math.max(0, 1 + (20 * Math.log10(peak + 1e-6)) / 60);
 
 async function start() {
   mic.disabled = true;

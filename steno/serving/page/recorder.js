@@ -51,6 +51,9 @@ export class Recorder {
   }
 }
 
+// A peak on a meter: from -60 dB to full scale, as ears have it.
+export const loudness = (peak) => Math.max(0, 1 + (20 * Math.log10(peak + 1e-6)) / 60);
+
 export function pcm16(samples) {
   const out = new Int16Array(samples.length);
   for (let i = 0; i < samples.length; i++) out[i] = Math.max(-32768, Math.min(32767, Math.round(samples[i] * 32768)));
