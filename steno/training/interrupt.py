@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM as a request to save and stop."""
 
+import os
 import signal
 from types import FrameType
 from typing import Any, Self
@@ -11,6 +12,9 @@ class Interrupted(KeyboardInterrupt):
 
 class Interrupt:
     """Within the block the first signal sets ``requested``; a second one stops at once.
+
+    But not under torchrun: it passes on what a terminal has sent to its processes already, and ends those that do not
+    leave itself.
 
     ``agreed`` is set by the loop once all processes know of the request.
     """
@@ -30,6 +34,6 @@ class Interrupt:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and "TORCHELASTIC_RUN_ID" not in os.environ:
             raise KeyboardInterrupt
         self.requested = True

@@ -151,6 +151,7 @@ class Trainer:
             started = now
             if interrupt.agreed:
                 self._save()
+                self._fabric.barrier()  # torchrun ends all when the first one leaves, which must not be in mid-save
                 raise Interrupted
             if now - self._saved_at >= self._recipe.training.checkpoint_seconds:
                 self._save()
