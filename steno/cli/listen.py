@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from steno.cli.decoding import takes_options
-from steno.cli.model import ModelOrBundled, named_or_bundled
+from steno.cli.model import ModelOrBundled, open_recognizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,10 +36,8 @@ def listen(
     """Write what is said while it is said: from the microphone until Ctrl-C, or from a recording."""
     from steno import audio
     from steno.errors import StenoError
-    from steno.runtime import Recognizer
     from steno.runtime.microphone import BLOCK_SECONDS, Microphone
     from steno.runtime.streaming import EndpointConfig
-    from steno.tracking.registry import resolve
 
     if file is None and realtime:
         raise StenoError("--realtime is the pace of a recording", "Name one with --file, or leave --realtime out.")
@@ -47,8 +45,7 @@ def listen(
         raise StenoError("--file and --device are two sources", "Give one of them.")
     endpointing = EndpointConfig() if pause is None else EndpointConfig.pausing(pause)
     microphone = Microphone(device) if file is None else None
-    named, asked = named_or_bundled(model, asked)
-    recognizer = Recognizer(resolve(named, uri), decoding=asked)
+    recognizer = open_recognizer(model, asked, uri)
     rate = microphone.rate if microphone else recognizer.sample_rate
     session = recognizer.stream(rate, endpointing=endpointing)
     write = _json_line if format == "jsonl" else _Captions().write

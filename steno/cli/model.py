@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from steno.decoding.options import DecodingOptions
+    from steno.runtime import Recognizer
 
 HELP = "A model folder, models:/NAME@alias, models:/NAME/VERSION, runs:/ID/model, or small-en, which comes with Steno."
 
@@ -39,3 +40,18 @@ def named_or_bundled(model: str | None, asked: "DecodingOptions") -> "tuple[str,
         how = ", without its language model, because flashlight-text is not installed"
     typer.echo(f"using {bundled.DEFAULT}, the model that comes with Steno{how}; --model names another", err=True)
     return bundled.DEFAULT, asked
+
+
+def open_recognizer(
+    model: str | None, asked: "DecodingOptions", uri: str | None, threads: int | None = None
+) -> "Recognizer":
+    """The recogniser of the model that was named, or of the one that comes with Steno.
+
+    Raises:
+        StenoError: there is no such model, or it cannot be loaded.
+    """
+    from steno.runtime import Recognizer
+    from steno.tracking.registry import resolve
+
+    named, asked = named_or_bundled(model, asked)
+    return Recognizer(resolve(named, uri), threads, asked)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from steno.cli.decoding import takes_options
-from steno.cli.model import ModelOrBundled, Threads, named_or_bundled
+from steno.cli.model import ModelOrBundled, Threads, open_recognizer
 from steno.fragments import part_of
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def transcribe(
     from steno.cli.measuring import refuse_store
     from steno.data.shards.index import in_shards
     from steno.errors import DecodingError
-    from steno.runtime import Recognizer
     from steno.runtime.files import by_channel, expand, transcribe_files
-    from steno.tracking.registry import resolve
 
     if out is not None:
         refuse_store(out, "--out")
@@ -62,8 +60,7 @@ def transcribe(
         raise DecodingError(
             f"--format {format} is one file a recording, and there are {len(names)}", "Name a folder with --out."
         )
-    named, asked = named_or_bundled(model, asked)
-    recognizer = Recognizer(resolve(named, uri), threads, asked)
+    recognizer = open_recognizer(model, asked, uri, threads)
     sources = [sys.stdin.buffer.read() if name == "-" else Path(name) for name in names]
     results = transcribe_files(recognizer, sources)
     if out is not None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steno.cli.decoding import takes_options
-from steno.cli.model import ModelOrBundled, named_or_bundled
+from steno.cli.model import ModelOrBundled, open_recognizer
+from steno.cli.page import DEFAULT_PORT, Port, alphabet_of
 
 if TYPE_CHECKING:
     from steno.decoding.options import DecodingOptions
@@ -28,7 +29,7 @@ def label(
     alphabet: Annotated[
         str | None, typer.Option(help="Characters that texts may have; the model's by default, English with --blind.")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 8090,
+    port: Port = DEFAULT_PORT,
     *,
     asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -43,22 +44,15 @@ def label(
     from steno.labelling.pieces import sources
     from steno.labelling.server import serve
     from steno.labelling.session import Session
-    from steno.runtime import Recognizer
-    from steno.text import ENGLISH
-    from steno.tracking.registry import resolve
 
     refuse_store(to, "--to")
     found = sources(audio)
     if blind:
         found = [replace(one, text=None) if isinstance(one, Utterance) else one for one in found]
-    recognizer = None
     wanted = not blind and any(not isinstance(one, Utterance) or one.text is None for one in found)
     refuse_idle_option("--model", model is not None and not wanted, "recordings that have no draft yet, to be shown")
-    if wanted:
-        chosen, asked = named_or_bundled(model, asked)
-        recognizer = Recognizer(resolve(chosen, uri), decoding=asked)
-    if alphabet is None:
-        alphabet = recognizer.config.tokenizer.alphabet if recognizer else ENGLISH
+    recognizer = open_recognizer(model, asked, uri) if wanted else None
+    alphabet = alphabet_of(recognizer) if alphabet is None else alphabet
     session = Session(to, alphabet)
     drafting = Drafting(session, found, recognizer, longest)
     drafting.start()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steno.cli.decoding import takes_options
-from steno.cli.model import ModelOrBundled, named_or_bundled
+from steno.cli.model import ModelOrBundled, open_recognizer
+from steno.cli.page import DEFAULT_PORT, Port, alphabet_of
 
 if TYPE_CHECKING:
     from steno.decoding.options import DecodingOptions
@@ -25,7 +26,7 @@ def record(
     alphabet: Annotated[
         str | None, typer.Option(help="Characters of transcripts; the model's by default, English with --unheard.")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 8090,
+    port: Port = DEFAULT_PORT,
     *,
     asked: "DecodingOptions",
     uri: Annotated[str | None, typer.Option(help="MLflow's store; $MLFLOW_TRACKING_URI by default.")] = None,
@@ -37,18 +38,11 @@ def record(
     from steno.labelling.record_app import create_app
     from steno.labelling.server import serve
     from steno.labelling.takes import Takes
-    from steno.runtime import Recognizer
-    from steno.text import ENGLISH
-    from steno.tracking.registry import resolve
 
     refuse_store(to, "--to")
     refuse_idle_option("--model", unheard and model is not None, "a model that listens, so without --unheard")
-    recognizer = None
-    if not unheard:
-        chosen, asked = named_or_bundled(model, asked)
-        recognizer = Recognizer(resolve(chosen, uri), decoding=asked)
-    if alphabet is None:
-        alphabet = recognizer.config.tokenizer.alphabet if recognizer else ENGLISH
+    recognizer = open_recognizer(model, asked, uri) if not unheard else None
+    alphabet = alphabet_of(recognizer) if alphabet is None else alphabet
     prompts = read_prompts(texts, alphabet, spell_out)
     takes = Takes(to, speaker, prompts, Settings(alphabet=alphabet), recognizer)
     serve(
